@@ -57,7 +57,6 @@ def run(tools: Toolbox, shop: Shop, stock: bool, seconds: int, folder: Path):
         process.end()
         if not out.exists() or not (samples := read_samples(out)):
             raise Unavailable(process.last_words())
-    print(busy)
     return samples, json_percentiles(stdout), tuple(map(median, zip(*busy)))
 
 
