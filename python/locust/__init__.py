@@ -6,6 +6,9 @@ Importing this package patches the standard library with gevent, as Locust does,
 
 import os
 
+from ._gevent import import_events
+
+import_events()
 if not os.getenv("LOCUST_SKIP_MONKEY_PATCH"):
     from gevent import monkey
 

@@ -162,7 +162,7 @@ bool gr__conn_matches(const gr_conn *c, const gr_url *u, const gr_tls_conf *tls)
     return c->port == u->port && c->tls == tls && gr_str_eq((gr_str){c->host, c->host_n}, u->host);
 }
 
-bool gr__conn_good(const gr_conn *c) {
-    return gr_clock_ns() - c->active_at <= TRUSTED_TIME ? c->sock.state == GR_SOCK_OPEN
-                                                        : gr_sock_idle_ok(&c->sock);
+bool gr__conn_good(const gr_conn *c, gr_ns now) {
+    return now - c->active_at <= TRUSTED_TIME ? c->sock.state == GR_SOCK_OPEN
+                                              : gr_sock_idle_ok(&c->sock);
 }

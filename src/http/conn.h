@@ -27,7 +27,7 @@ static_assert(GR_URL_HOST_MAX <= UINT8_MAX, "host_n");
 gr_conn *gr__conn_open(gr_loop *lp, const gr_url *u, gr_tls_conf *tls, struct gr_exchange_priv *xp);
 void gr__conn_close(gr_conn *c); /* unlinks, forgets its exchange; freed in a later turn */
 bool gr__conn_matches(const gr_conn *c, const gr_url *u, const gr_tls_conf *tls);
-bool gr__conn_good(const gr_conn *c); /* idle: may it be used again? */
+bool gr__conn_good(const gr_conn *c, gr_ns now); /* idle: may it be used again? */
 
 /* Begin sending xp's request on an open connection. Never calls back. */
 void gr__conn_begin(gr_conn *c, struct gr_exchange_priv *xp);

@@ -21,13 +21,14 @@ typedef struct gr_cookie {
 
 gr_jar *gr_jar_new(void); /* NULL: out of memory */
 void gr_jar_free(gr_jar *j);
-/* One Set-Cookie value received from host+path over http or https. Invalid and foreign ones are ignored: 0.
- * GR_E_NOMEM otherwise. An expiry in the past removes. */
+/* One Set-Cookie value received from host+path over http or https. Invalid and foreign ones are
+ * ignored: 0. GR_E_NOMEM otherwise. `secure` changes nothing yet: as in RFC 6265 and requests,
+ * Secure cookies may be set over http, too. An expiry in the past removes. */
 int gr_jar_receive(gr_jar *j, gr_str host, gr_str path, bool secure, gr_str set_cookie,
                    gr_wall_ns now);
-int gr_jar_set(gr_jar *j,
-               const gr_cookie *c); /* strings are copied; replaces same name+domain+path.
-                                                  An empty domain matches every host. */
+/* Strings are copied; replaces the one of the same name, domain and path. An empty domain matches
+ * every host. 0 or GR_E_NOMEM. */
+int gr_jar_set(gr_jar *j, const gr_cookie *c);
 void gr_jar_clear(gr_jar *j);
 bool gr_jar_remove(gr_jar *j, gr_str name, gr_str domain, gr_str path); /* empty domain/path: any */
 /* Append "a=1; b=2" for that target (longest path first, then oldest); nothing when none match. */

@@ -34,6 +34,7 @@ typedef struct gr_exchange_priv {
     gr_url u;               /* slices of x->url */
     gr_tls_conf *tls;       /* borrowed; NULL: plain */
     gr_tls_conf *tls_asked; /* the request's own, a reference; NULL: the session's */
+    gr_buf asked_url;       /* as the owner gave it */
     gr_buf method;
     gr_head head; /* the owner's lines */
     gr_str body;  /* borrowed */
@@ -44,6 +45,9 @@ typedef struct gr_exchange_priv {
 
     /* Sending. */
     gr_buf wire;        /* rendered head */
+    bool rendered;      /* `wire` is the head of what was asked: for x->url as it was then, */
+    const char *url_at; /* at this place */
+    size_t url_n;       /* and of this length; without cookies */
     gr_buf out;         /* GR_BODY_STREAM: framed pieces that the kernel has not taken */
     size_t sent;        /* of `wire`, then of `body`. (`out` shrinks instead) */
     uint64_t given;     /* GR_BODY_STREAM: body bytes written by the owner */

@@ -69,7 +69,7 @@ static size_t count_matches(gr_list *head, const gr_exchange_priv *xp) {
 static gr_conn *take_idle(gr_session *s, const gr_exchange_priv *xp) {
     gr_conn *c;
     for (gr_list *at = &s->idle; (c = next_match(&s->idle, &at, xp)); at = &s->idle) {
-        if (gr__conn_good(c)) return c;
+        if (gr__conn_good(c, xp->x->started_at)) return c;
         gr__conn_close(c);
     }
     return NULL;

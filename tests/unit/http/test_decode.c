@@ -230,6 +230,22 @@ TEST(corrupt_bodies) {
     check_and_free("gzip", in, GR_E_DECODE, (gr_str){NULL, 0});
 }
 
+/* Also when the error is the outer layer's: what it gave before must reach the inner one. */
+TEST(what_came_before_an_error_is_delivered) {
+    gr_buf inner = zstded(GR_STR(HELLO)), in = gzipped(gr_buf_str(&inner)), out = GR_BUF_INIT;
+    gr_decoder *d = gr_decoder_new();
+    in.p[in.n - 6] ^= 1; /* checksum */
+    CHECK_EQ(decode(d, "zstd, gzip", gr_buf_str(&in), SIZE_MAX / 2, SIZE_MAX, &out), GR_E_DECODE);
+    CHECK_STR(gr_buf_str(&out), HELLO);
+    gr_str more = GR_STR("x");
+    CHECK_EQ(gr_decoder_feed(d, &more, SIZE_MAX, &out), GR_E_DECODE); /* for good */
+    CHECK_EQ(gr_decoder_end(d), GR_E_DECODE);
+    gr_decoder_free(d);
+    gr_buf_deinit(&inner);
+    gr_buf_deinit(&in);
+    gr_buf_deinit(&out);
+}
+
 TEST(a_large_zstd_window_is_refused) {
     /* frame header: no content size, window descriptor 27 << 3 for 2^37 bytes */
     check_decodes("zstd", GR_STR("\x28\xb5\x2f\xfd\x00\xd8\x01\x00\x00"), GR_E_DECODE,
