@@ -37,7 +37,7 @@ def main() -> NoReturn:
     user_classes, shape_classes = load_or_exit(paths)
     options = argument_parser.parse_options(run=True)
     if not options.skip_log_setup:
-        log.setup_logging(options.loglevel, options.logfile)
+        _set_up_logging(options)
     if options.list_commands:
         print("Available Users:")
         for name in user_classes:
@@ -62,6 +62,13 @@ def _refuse(sentence: str) -> NoReturn:
 
 
 # --- setting up ----------------------------------------------------------------------------------
+
+
+def _set_up_logging(options: Namespace) -> None:
+    try:
+        log.setup_logging(options.loglevel, options.logfile)
+    except OSError as e:
+        _refuse(f"cannot open the log file {options.logfile}: {e.strerror}")
 
 
 def _chosen_classes(found: dict[str, type[User]], options: Namespace) -> list[type[User]]:
@@ -233,6 +240,7 @@ def _shut_down(environment: Environment, runner: LocalRunner, options: Namespace
         runner._control.finish()
     environment.events.quit.fire(exit_code=code)
     logging.shutdown()
+    gc.unfreeze()  # files that the locustfile left open are flushed by their finalizers
     sys.exit(code)
 
 
