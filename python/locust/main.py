@@ -11,6 +11,7 @@ import logging
 import os
 import resource
 import sys
+import warnings
 from argparse import Namespace
 from typing import Any, NoReturn
 
@@ -36,8 +37,7 @@ def main() -> NoReturn:
     paths = argument_parser.parse_locustfile_option()
     user_classes, shape_classes = load_or_exit(paths)
     options = argument_parser.parse_options(run=True)
-    if not options.skip_log_setup:
-        _set_up_logging(options)
+    _set_up_logging(options)
     if options.list_commands:
         print("Available Users:")
         for name in user_classes:
@@ -65,8 +65,13 @@ def _refuse(sentence: str) -> NoReturn:
 
 
 def _set_up_logging(options: Namespace) -> None:
+    """Of the locustfile's lines and of those that the engine's own threads write."""
+    if options.skip_log_setup:
+        _engine.open_log(None, logging.WARNING)  # Python's default
+        return
     try:
         log.setup_logging(options.loglevel, options.logfile)
+        _engine.open_log(options.logfile or None, logging.getLogger().level)
     except OSError as e:
         _refuse(f"cannot open the log file {options.logfile}: {e.strerror}")
 
@@ -118,6 +123,7 @@ def _check_test(environment: Environment, options: Namespace) -> None:
                 _refuse(f"the host {host!r} of {cls.__name__} is not a URL: it must begin with http:// or https://")
         if missing := _without_tasks(cls):
             _refuse(missing)
+    _apply_tags(environment)
     _raise_fd_limit(environment, options)
 
 
@@ -137,6 +143,18 @@ def _without_tasks(holder: type, parent: str = "") -> str | None:
             if missing := _without_tasks(task, f" (a task of {holder.__name__})"):
                 return missing
     return None
+
+
+def _apply_tags(environment: Environment) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the sentence below says it
+        environment._filter_tasks_by_tags()
+    for cls in environment.user_classes:
+        if _without_tasks(cls):
+            _refuse(
+                f"No tasks of {cls.__name__} are left by --tags and --exclude-tags: choose other tags, "
+                "or name the user classes to run"
+            )
 
 
 def _own_bases(cls: type) -> list[type]:
@@ -210,14 +228,17 @@ def _run(environment: Environment, runner: LocalRunner, options: Namespace) -> N
     elif not shape:
         logger.info("No run time limit set, use CTRL+C to interrupt")
     gc.freeze()  # what exists now lives as long as the process: no need to look at it again
-    if shape:
-        runner.start_shape()
-        _wait_for_end(runner, orders)
-        _shut_down(environment, runner, options)
     options.num_users = 1 if options.num_users is None else options.num_users
     options.spawn_rate = 1 if options.spawn_rate is None else options.spawn_rate
-    runner.start(options.num_users, options.spawn_rate)
-    _wait_for_end(runner, orders)
+    if shape:
+        runner.start_shape()
+    else:
+        runner.start(options.num_users, options.spawn_rate)
+    try:
+        _wait_for_end(runner, orders)
+    except SystemExit as e:  # a task's; gevent brings it here
+        logger.info("sys.exit(%s) called", e.code)
+        environment.process_exit_code = e.code if isinstance(e.code, int) else 0 if e.code is None else 1
     _shut_down(environment, runner, options)
 
 

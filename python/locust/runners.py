@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Callable, NoReturn
 from uuid import uuid4
 
 import gevent
+from gevent.lock import BoundedSemaphore
 from gevent.pool import Group
 
 from . import _engine, log
@@ -70,6 +71,7 @@ class Runner:
         self.custom_messages: dict[str, tuple[Callable, bool]] = {}
         self.connection_broken = False
         self._dispatcher: _engine.Dispatch | None = None
+        self._stop_lock = BoundedSemaphore()
         environment.events.request.add_listener(_engine.RequestRecorder(environment.stats))
         environment.events.spawning_complete.add_listener(self._on_spawning_complete)
 
@@ -103,8 +105,12 @@ class Runner:
     @property
     def user_classes_count(self) -> dict[str, int]:
         """How many users of each class there are now."""
-        counts = Counter(type(greenlet.args[0]).__name__ for greenlet in self.user_greenlets)
+        counts = Counter(type(user).__name__ for user in self._users())
         return {cls.__name__: counts.get(cls.__name__, 0) for cls in self.user_classes}
+
+    def _users(self) -> list[User]:
+        """The users whose greenlets have not ended; those that have lose their arguments before they leave the group."""
+        return [greenlet.args[0] for greenlet in self.user_greenlets if greenlet.args]
 
     def update_state(self, new_state: str) -> None:
         """Change the state of the test."""
@@ -148,13 +154,10 @@ class Runner:
     def stop_users(self, user_classes_stop_count: dict[str, int]) -> None:
         """Stop so many users of each class. Blocks until they have ended, at most the stop timeout."""
         leaving = self._choose_leavers(user_classes_stop_count)
-        current = gevent.getcurrent()
         stop_timeout = self.environment.stop_timeout
         helpers, waited_for = Group(), Group()
         for user in leaving:
-            if user.greenlet is current:  # it called runner.quit() itself: it ends when it next waits
-                user.group.killone(user.greenlet, block=False)
-            elif not stop_timeout:
+            if not stop_timeout:
                 helpers.spawn(user.stop, force=True)
             else:
                 if user._state != "stopping":
@@ -169,8 +172,7 @@ class Runner:
     def _choose_leavers(self, counts: dict[str, int]) -> list[User]:
         missing = {self.user_classes_by_name[name]: count for name, count in counts.items() if count > 0}
         leaving = []
-        for greenlet in self.user_greenlets:
-            user = greenlet.args[0]
+        for user in self._users():
             if missing.get(type(user), 0) > 0:
                 missing[type(user)] -= 1
                 leaving.append(user)
@@ -179,9 +181,21 @@ class Runner:
     # --- the test -------------------------------------------------------------------------------
 
     def stop(self) -> None:
-        """Stop the running test: all users. Blocks until they have ended."""
-        if self.state == STATE_STOPPED:
+        """Stop the running test: all users. Blocks until they have ended, unless a user itself calls it."""
+        if self._called_by_user(self.stop):
             return
+        with self._stop_lock:
+            if self.state != STATE_STOPPED:
+                self._stop()
+
+    def _called_by_user(self, action: Callable[[], None]) -> bool:
+        """Whether the caller is a user. It will be among those that are killed, so another greenlet acts for it."""
+        if gevent.getcurrent() not in self.user_greenlets:
+            return False
+        gevent.spawn(action)
+        return True
+
+    def _stop(self) -> None:
         self.environment.events.test_stopping.fire(environment=self.environment)
         self.final_user_classes_count = dict(self.user_classes_count)
         self.update_state(STATE_CLEANUP)
@@ -246,6 +260,8 @@ class Runner:
 
     def quit(self) -> None:
         """Stop the test and every background greenlet of this runner."""
+        if self._called_by_user(self.quit):
+            return
         self.stop()
         self.greenlet.kill(block=True)
 

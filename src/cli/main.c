@@ -84,10 +84,9 @@ static int native_opts(const gr_args *a, const gr_launch *l, gr_native_opts *o, 
     gr_args_int(a, "exit_code_on_error", &exit_code);
     bool tagged = (gr_args_list(a, "tags", &tags, &tags_n) && tags_n) ||
                   (gr_args_list(a, "exclude_tags", &tags, &tags_n) && tags_n);
-    if (tagged || users < 0 || users > UINT32_MAX) {
+    if (tagged) {
         int rc = gr_buf_addc(
-            why, tagged ? "tasks written in C have no tags: --tags and --exclude-tags do not apply"
-                        : "argument -u/--users: must be between 0 and 4294967295");
+            why, "tasks written in C have no tags: --tags and --exclude-tags do not apply");
         return rc < 0 ? rc : GR_E_INVALID;
     }
     *o = (gr_native_opts){.files = l->files,

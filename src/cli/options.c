@@ -14,6 +14,7 @@
 #include "cli/value.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -532,7 +533,12 @@ const gr_opt *gr_args_at(const gr_args *a, size_t i) {
 
 int gr_args_check_run(const gr_args *a, gr_buf *why) {
     gr_str csv;
+    int64_t users;
     gr_buf_clear(why);
+    if (gr_args_int(a, "num_users", &users) && (users < 0 || users > UINT32_MAX)) {
+        gr__args_fail(why, "argument -u/--users: must be between 0 and %" PRIu32, UINT32_MAX);
+        return GR_ARGS_EXIT_CODE;
+    }
     if (gr_args_flag(a, "stats_history_enabled") && !gr_args_text(a, "csv_prefix", &csv)) {
         gr__args_fail(why, "'--csv-full-history' requires '--csv'.");
         return GR_ARGS_EXIT_CODE;

@@ -91,7 +91,8 @@ int gr_args_parse(gr_args *a, int argc, char *const *argv, char *const *envp, gr
  * version only, and ignores whatever else is there, right or wrong, except unreadable config files. */
 int gr_args_parse_early(gr_args *a, int argc, char *const *argv, char *const *envp, gr_buf *why);
 
-/* What parsing cannot refuse: options that do not go together, and a run without --headless.
+/* What parsing does not refuse: a number of users that no run can have, options that do not go
+ * together, and a run without --headless.
  * Returns 0, or the exit code with a sentence in `why`. After gr_args_parse. */
 int gr_args_check_run(const gr_args *a, gr_buf *why);
 

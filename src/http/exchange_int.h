@@ -26,7 +26,8 @@ typedef enum { /* what the exchange's task is to do */
 
 typedef struct gr_exchange_priv {
     gr_exchange *x;
-    gr_session *s;
+    gr_session *s; /* may be gone when the exchange is idle; the loop is not */
+    gr_loop *lp;
     gr_conn *conn; /* NULL: queued, or not in progress */
     gr_list link;  /* in the session's queue */
 

@@ -34,7 +34,8 @@ typedef struct gr_http_conf {
     uint16_t redirects_max;    /* GR_E_TOO_MANY_REDIRECTS beyond */
     uint16_t conns_per_host_max; /* further exchanges queue; 0: no limit */
     uint16_t resends_max; /* new connections tried when a reused one turns out closed before any
-                                     response byte; 0: report GR_E_CLOSED_EARLY */
+                                     response byte; 0: report GR_E_CLOSED_EARLY. Not once a piece
+                                     of a GR_BODY_STREAM was sent */
     bool post_becomes_get_on_301;  /* requests and browsers: yes; geventhttpclient: no */
     bool secure_cookies_over_http; /* geventhttpclient's habit */
 } gr_http_conf;
@@ -101,7 +102,8 @@ struct gr_exchange {
     gr_ns due_at;       /* never 0 */
     gr_ns started_at;   /* gr_session_start was called */
     gr_ns connected_at; /* connection ready: 0 when reused */
-    gr_ns sent_at;      /* last hop's last request byte handed to the kernel */
+    gr_ns sent_at;      /* last hop's last request byte handed to the kernel; when the answer comes
+                           before that: the last byte until then */
     gr_ns
         first_byte_at;  /* last hop's first response byte reached our kernel (its own time stamp) */
     gr_ns last_byte_at; /* last hop's last byte reached our kernel; streaming: end of the head */
@@ -126,14 +128,16 @@ gr_jar *gr_session_jar(gr_session *s);     /* created on first use; NULL: out of
 const gr_http_conf *gr_session_conf(const gr_session *s);
 
 /* Start `x`. The request's strings are copied as needed (`body` is borrowed). 0: `done` will run.
- * Negative: it will not, nothing was sent and the code says why (GR_E_URL_*, GR_E_REQUEST_HEADER, GR_E_NOMEM). */
+ * Negative: it will not, nothing was sent and the code says why (GR_E_URL_*, GR_E_REQUEST_HEADER,
+ * GR_E_TLS: https without a configuration, GR_E_NOMEM). */
 int gr_session_start(gr_session *s, const gr_request *request, gr_exchange *x);
 
 /* Stop an exchange in any state; its connection is closed. `done` will not run. Idempotent. */
 void gr_exchange_cancel(gr_exchange *x);
 
-/* GR_BODY_STREAM: add a piece (copied when the kernel does not take it at once). Returns 0, or 1 when enough is
- * queued: then wait for `drained` before the next piece. After `done` ran, pieces are ignored. */
+/* GR_BODY_STREAM: add a piece (copied). Returns 0, or 1 when enough is queued: then wait for
+ * `drained` before the next piece. After `done` ran, pieces are ignored. Beyond the known length:
+ * GR_E_INVALID. A redirect that keeps the body ends with GR_E_BODY_SOURCE: it is gone. */
 int gr_exchange_write(gr_exchange *x, gr_str piece, gr_exchange_cb *drained);
 int gr_exchange_write_end(gr_exchange *x); /* GR_E_INVALID when the known length was not met */
 

@@ -30,15 +30,16 @@ int gr_loop_run(gr_loop *lp);   /* blocks until gr_loop_stop */
 void gr_loop_stop(gr_loop *lp); /* this loop's thread only */
 
 int gr_loop_fd(const gr_loop *lp); /* readable when there is something to do */
-/* One turn: run what is ready without blocking. Returns how long the caller may block, in nanoseconds (0: something ran
- * or is due, so call again; UINT64_MAX: until gr_loop_fd is readable). */
+/* One turn: run what is ready without blocking. Returns how long the caller may block, in
+ * nanoseconds (0: something ran or is due, so call again; UINT64_MAX: until gr_loop_fd is
+ * readable). */
 gr_ns gr_loop_poll(gr_loop *lp);
 
 uv_loop_t *gr_loop_uv(gr_loop *lp);
 gr_ns gr_loop_now(const gr_loop *lp); /* start of this turn: for deadlines, not for samples */
 
 /* (Re)start: due at the monotonic time `due_at` (a past time: next turn). Accurate to the kernel's
- * timer slack, not to milliseconds. Returns 0 or GR_E_NOMEM (only when the heap must grow). */
+ * timer slack, not to milliseconds. A past t->due_at is moved to this turn's end. Returns 0 or GR_E_NOMEM (only when the heap must grow). */
 int gr_timer_start(gr_loop *lp, gr_timer *t, gr_ns due_at);
 void gr_timer_stop(gr_loop *lp, gr_timer *t);
 static inline bool gr_timer_active(const gr_timer *t) {

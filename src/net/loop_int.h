@@ -34,7 +34,7 @@ struct gr_loop {
     gr_dns_cache *dns; /* NULL until the first lookup */
 };
 
-/* 64 KB is what one recvmsg can usefully return at the kernel's default receive buffer. */
+/* Shared by all connections, so its size costs nothing per user. */
 #define GR__READ_BYTES   (GR_HOSTILE ? 23u : 65536u)
 #define GR__RECORD_BYTES (GR_HOSTILE ? 37u : 16384u)
 

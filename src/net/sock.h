@@ -14,16 +14,16 @@ typedef struct gr_sock gr_sock;
 struct gr_tls;
 
 typedef struct gr_sock_ops {
-    /* Once after gr_sock_open: connected and, with TLS, verified; or a code: -errno of the last address
-     * tried, GR_E_DNS, GR_E_TLS, GR_E_TLS_VERIFY, GR_E_CLOSED, GR_E_NOMEM. `why` is a sentence or NULL, valid
-     * during the call. */
+    /* Once after gr_sock_open: connected and, with TLS, verified; or a code: -errno of the last
+     * address tried, GR_E_DNS, GR_E_TLS, GR_E_TLS_VERIFY, GR_E_CLOSED, GR_E_NOMEM. `why` is a
+     * sentence or NULL, valid during the call. */
     void (*opened)(gr_sock *s, int rc, const char *why);
     /* `bytes` are valid during the call; the last of them reached this machine at `arrived_at`. */
     void (*data)(gr_sock *s, gr_str bytes, gr_ns arrived_at);
     /* After a send that did not take everything, once more can be sent. */
     void (*writable)(gr_sock *s);
-    /* Once, and no data after it. 0: the peer finished in an orderly way; GR_E_TRUNCATED: a TLS peer left
-     * without saying so; -errno; GR_E_TLS. */
+    /* Once, and no data after it. 0: the peer finished in an orderly way; GR_E_TRUNCATED: a TLS
+     * peer left without saying so; -errno; GR_E_TLS. */
     void (*ended)(gr_sock *s, int rc, const char *why);
     /* After gr_sock_close, in a later turn: the memory may be freed. */
     void (*released)(gr_sock *s);
@@ -62,8 +62,9 @@ void gr_sock_init(gr_sock *s, gr_loop *lp, const gr_sock_ops *ops);
 void gr_sock_open(gr_sock *s, gr_str host, uint16_t port, gr_tls_conf *tls /* NULL: plain */);
 void gr_sock_close(gr_sock *s); /* once; in any state but NEW. TLS says goodbye if it can */
 
-/* Returns how many bytes were taken; fewer than offered: `writable` will run. Negative: nothing more can be
- * sent, but the peer's answer may be waiting: `data` and `ended` still run. OPEN only. */
+/* Returns how many bytes were taken; fewer than offered: `writable` will run. Negative: nothing
+ * more can be sent, but the peer's answer may be waiting: `data` and `ended` still run (surely for
+ * -EPIPE and -ECONNRESET). OPEN only. */
 ptrdiff_t gr_sock_send(gr_sock *s, const struct iovec *pieces, int n);
 /* Bytes that send took have not reached the kernel yet (TLS only); `writable` will run. */
 bool gr_sock_blocked(const gr_sock *s);

@@ -25,6 +25,7 @@ struct gr_tls_conf {
     BIO_METHOD *bio;
     uint32_t refs;
     bool verify;
+    bool system_trust; /* still to be loaded, by the first connection: it takes 60 ms */
 };
 
 struct gr_tls {
@@ -114,10 +115,6 @@ static int load_trust(SSL_CTX *ctx, const gr_tls_opts *o, gr_buf *why) {
     if (o->ca_file.n) rc = with_path(o->ca_file, ctx, SSL_CTX_load_verify_file, "CA file", why);
     if (rc == 0 && o->ca_dir.n)
         rc = with_path(o->ca_dir, ctx, SSL_CTX_load_verify_dir, "CA directory", why);
-    if (rc == 0 && !o->ca_file.n && !o->ca_dir.n && SSL_CTX_set_default_verify_paths(ctx) != 1) {
-        gr_buf_addc(why, "cannot load the system's CA certificates");
-        rc = GR_E_TLS;
-    }
     return rc;
 }
 
@@ -148,6 +145,7 @@ int gr_tls_conf_new(gr_tls_conf **out, const gr_tls_opts *opts, gr_buf *why) {
     if (!(conf->ctx = SSL_CTX_new(TLS_client_method()))) goto undo_bio;
     if ((rc = ctx_setup(conf->ctx, opts, why)) < 0) goto undo_ctx;
     conf->verify = opts->verify;
+    conf->system_trust = opts->verify && !opts->ca_file.n && !opts->ca_dir.n;
     conf->refs = 1;
     *out = conf;
     return 0;
@@ -197,6 +195,10 @@ int gr__tls_new(gr_tls **out, gr_tls_conf *conf, gr_str host, bool is_address, g
     t->conf = gr_tls_conf_ref(conf);
     t->send = send;
     t->ctx = ctx;
+    if (conf->system_trust) { /* a store that cannot be read makes every verification fail, and say so */
+        SSL_CTX_set_default_verify_paths(conf->ctx);
+        conf->system_trust = false;
+    }
     if (!(t->ssl = SSL_new(conf->ctx))) goto undo_tls;
     if (!(bio = BIO_new(conf->bio))) goto undo_ssl;
     BIO_set_data(bio, t);

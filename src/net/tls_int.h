@@ -24,11 +24,11 @@ void gr__tls_feed(gr_tls *t, gr_str bytes);
 /* 1: done. 0: needs more input, or is blocked. Negative: failed, with a sentence in `why`. */
 int gr__tls_handshake(gr_tls *t, char why[GR_TLS_WHY_BYTES]);
 
-/* Positive: bytes decrypted. 0: needs more input. GR_E_CLOSED: the peer said goodbye. Other codes: with a
- * sentence in `why`. */
+/* Positive: bytes decrypted. 0: needs more input. GR_E_CLOSED: the peer said goodbye. Other codes:
+ * with a sentence in `why`. */
 ptrdiff_t gr__tls_read(gr_tls *t, char *into, size_t room, char why[GR_TLS_WHY_BYTES]);
 
-/* 0: all of `plain` was encrypted (and is sent, or kept: see gr__tls_blocked). Not while blocked. */
+/* 0: all of `plain` was encrypted, and is sent or kept (gr__tls_blocked). Not while blocked. */
 int gr__tls_write(gr_tls *t, gr_str plain);
 bool gr__tls_blocked(const gr_tls *t); /* the kernel did not take everything */
 int gr__tls_flush(gr_tls *t);          /* offer it again; 0 or -errno */

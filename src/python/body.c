@@ -23,7 +23,7 @@ static bool given(PyObject *op) {
 /* The bytes of `op`: bytes-like as they are, everything else as UTF-8 of str(op). Owned. */
 static PyObject *to_bytes(PyObject *op) {
     if (PyBytes_Check(op)) return Py_NewRef(op);
-    if (PyByteArray_Check(op)) return PyBytes_FromObject(op);
+    if (PyByteArray_Check(op) || PyMemoryView_Check(op)) return PyBytes_FromObject(op);
     PyObject *text = PyUnicode_Check(op) ? Py_NewRef(op) : PyObject_Str(op);
     PyObject *bytes = text ? PyUnicode_AsUTF8String(text) : NULL;
     Py_XDECREF(text);
@@ -35,7 +35,8 @@ static gr_str view(PyObject *bytes) {
 }
 
 static bool is_text(PyObject *op) {
-    return PyUnicode_Check(op) || PyBytes_Check(op) || PyByteArray_Check(op);
+    return PyUnicode_Check(op) || PyBytes_Check(op) || PyByteArray_Check(op) ||
+           PyMemoryView_Check(op);
 }
 
 static bool is_iterable(PyObject *op) {
@@ -67,9 +68,8 @@ static int one_pair(PyObject *key, PyObject *values, pair_fn *fn, void *ctx) {
     return PyErr_Occurred() ? -1 : rc;
 }
 
-static bool is_mapping(PyObject *op) {
-    return PyDict_Check(op) ||
-           (PyMapping_Check(op) && !PyList_Check(op) && !PyTuple_Check(op) && !is_text(op));
+static bool is_mapping(PyObject *op) { /* PyMapping_Check alone: whatever has __getitem__ */
+    return PyDict_Check(op) || (PyMapping_Check(op) && PyObject_HasAttrString(op, "items"));
 }
 
 /* Call `fn` for each (key, value) of a mapping or an iterable of pairs. */
@@ -161,7 +161,8 @@ static PyObject *guess_filename(PyObject *file) {
         gr_str s = gr_py_utf8(name);
         if (s.p && s.n && s.p[0] != '<' && s.p[s.n - 1] != '>') {
             size_t from = s.n;
-            while (from > 0 && s.p[from - 1] != '/') from--;
+            while (from > 0 && s.p[from - 1] != '/')
+                from--;
             result = gr_py_text(gr_str_from(s, from));
         }
     }
@@ -191,13 +192,17 @@ static int write_file(multipart *m, PyObject *key, PyObject *filename, PyObject 
     int rc = k ? 0 : -1;
     if (rc == 0) part.name = view(k);
     if (rc == 0 && given(filename)) {
-        if ((f = to_bytes(filename))) part.filename = view(f);
-        else rc = -1;
+        if ((f = to_bytes(filename)))
+            part.filename = view(f);
+        else
+            rc = -1;
         part.has_filename = true;
     }
     if (rc == 0 && given(type)) {
-        if ((t = to_bytes(type))) part.content_type = view(t);
-        else rc = -1;
+        if ((t = to_bytes(type)))
+            part.content_type = view(t);
+        else
+            rc = -1;
     }
     if (rc == 0 && given(headers)) rc = gr_py_headers_render(NULL, headers, &more);
     if (rc == 0 && !(contents = file_contents(file))) rc = -1;
@@ -225,7 +230,8 @@ static int file_pair(PyObject *key, PyObject *value, void *ctx) {
     Py_ssize_t n = parts ? PyTuple_GET_SIZE(parts) : 0;
     int rc = -1;
     if (parts && (n < 2 || n > 4))
-        PyErr_SetString(PyExc_ValueError, "a file is (filename, contents[, content type[, headers]])");
+        PyErr_SetString(PyExc_ValueError,
+                        "a file is (filename, contents[, content type[, headers]])");
     else if (parts && PyTuple_GET_ITEM(parts, 1) == Py_None)
         rc = 0;
     else if (parts)
@@ -242,7 +248,8 @@ static int build_multipart(gr_py_body *b, PyObject *data, PyObject *files) {
     gr_rand_seed(&seed, gr_clock_ns());
     gr_multipart_init(&m.form, &seed);
     if (given(data) && is_text(data)) {
-        PyErr_SetString(PyExc_ValueError, "data must be a mapping or pairs when files are sent, not a string");
+        PyErr_SetString(PyExc_ValueError,
+                        "data must be a mapping or pairs when files are sent, not a string");
         return -1;
     }
     if (given(data) && each_pair(data, field_pair, &m) < 0) return -1;
@@ -291,28 +298,16 @@ static int build_form(gr_py_body *b, PyObject *data, bool fast) {
     return fast ? checked(gr_buf_addc(&b->type, "; charset=utf-8")) : 0;
 }
 
-/* How many bytes a file object still has: its end minus its position; -1 when it cannot tell. */
-static int64_t remaining(PyObject *file) {
-    PyObject *here = PyObject_CallMethod(file, "tell", NULL);
-    PyObject *end = here ? PyObject_CallMethod(file, "seek", "ii", 0, 2) : NULL;
-    PyObject *back = end ? PyObject_CallMethod(file, "seek", "O", here) : NULL;
-    long long from = back ? PyLong_AsLongLong(here) : -1;
-    long long to = back && from >= 0 ? PyLong_AsLongLong(end) : -1;
-    Py_XDECREF(back);
-    Py_XDECREF(end);
-    Py_XDECREF(here);
-    if (PyErr_Occurred()) PyErr_Clear();
-    return from >= 0 && to >= from ? to - from : -1;
-}
-
 static int build_stream(gr_py_body *b, PyObject *data) {
     b->kind = GR_BODY_STREAM;
     b->source_reads = PyObject_HasAttrString(data, "read");
     b->source = b->source_reads ? Py_NewRef(data) : PyObject_GetIter(data);
-    if (!b->source) return -1;
-    if (b->source_reads && !PyObject_HasAttrString(data, "encoding")) /* text files: bytes unknown */
-        b->length = remaining(data);
-    return 0;
+    PyObject *module = b->source ? PyImport_ImportModule("locust.clients") : NULL;
+    PyObject *length = module ? PyObject_CallMethod(module, "_body_length", "O", data) : NULL;
+    b->length = length ? PyLong_AsLongLong(length) : -1;
+    Py_XDECREF(length);
+    Py_XDECREF(module);
+    return PyErr_Occurred() ? -1 : 0;
 }
 
 int gr_py_body_build(gr_py_body *b, PyObject *data, PyObject *json, PyObject *files, bool fast) {
@@ -322,14 +317,17 @@ int gr_py_body_build(gr_py_body *b, PyObject *data, PyObject *json, PyObject *fi
         if (any) return build_multipart(b, data, files);
     }
     int any_data = given(data) ? 1 : 0;
-    if (any_data && (is_text(data) || PyDict_Check(data) || PyList_Check(data) || PyTuple_Check(data)))
+    if (any_data &&
+        (is_text(data) || PyDict_Check(data) || PyList_Check(data) || PyTuple_Check(data)))
         any_data = PyObject_IsTrue(data);
     if (any_data < 0) return -1;
     if (!any_data) return given(json) ? build_json(b, json) : 0;
     if (is_text(data)) return build_text(b, data, fast);
-    if (is_mapping(data) || PyList_Check(data) || PyTuple_Check(data)) return build_form(b, data, fast);
-    if (is_iterable(data)) return build_stream(b, data);
-    PyErr_Format(PyExc_TypeError, "data must be bytes, str, a mapping, pairs or an iterable, not %.100s",
+    if (is_mapping(data) || PyList_Check(data) || PyTuple_Check(data))
+        return build_form(b, data, fast);
+    if (is_iterable(data) || PyObject_HasAttrString(data, "read")) return build_stream(b, data);
+    PyErr_Format(PyExc_TypeError,
+                 "data must be bytes, str, a mapping, pairs or an iterable, not %.100s",
                  Py_TYPE(data)->tp_name);
     return -1;
 }

@@ -15,7 +15,7 @@ typedef struct gr_py_body {
     bool source_reads; /* it has read() */
     PyObject *hold;    /* owned object that `bytes` belongs to */
     gr_buf built;
-    gr_buf type;       /* Content-Type to send unless the caller gave one; empty: none */
+    gr_buf type; /* Content-Type to send unless the caller gave one; empty: none */
 } gr_py_body;
 
 #define GR_PY_BODY_INIT                                                                            \

@@ -21,15 +21,17 @@
 
 /* Every keyword of a request method: those of requests, then Locust's. */
 #define CALL_WORDS(X)                                                                              \
-    X(params) X(data) X(headers) X(cookies) X(files) X(auth) X(timeout) X(allow_redirects)         \
-    X(proxies) X(hooks) X(stream) X(verify) X(cert) X(json) X(name) X(catch_response) X(context)
+    X(params)                                                                                      \
+    X(data) X(headers) X(cookies) X(files) X(auth) X(timeout) X(allow_redirects) X(proxies)        \
+        X(hooks) X(stream) X(verify) X(cert) X(json) X(name) X(catch_response) X(context)
 
 typedef struct call {
     PyObject *method, *url;
 #define X(word) PyObject *word;
     CALL_WORDS(X)
 #undef X
-    PyObject *unknown; /* dict of other keywords; NULL: none */
+    PyObject *unknown; /* owned dict of other keywords; NULL: none */
+    PyObject *form;    /* owned: `data` when the other keywords are added to it; NULL: not so */
 } call;
 
 static struct {
@@ -45,16 +47,15 @@ typedef struct shared_conf {
 } shared_conf;
 
 typedef struct Session {
-    PyObject_HEAD
-    gr_session *http;         /* created by the first request */
-    PyObject *base_url;       /* str */
-    PyObject *request_event;  /* EventHook or None */
-    PyObject *user;           /* locust user or None */
-    PyObject *headers;        /* Headers; NULL: the type's defaults, untouched so far */
+    PyObject_HEAD gr_session *http; /* created by the first request */
+    PyObject *base_url;             /* str */
+    PyObject *request_event;        /* EventHook or None */
+    PyObject *user;                 /* locust user or None */
+    PyObject *headers;              /* Headers; NULL: the type's defaults, untouched so far */
     PyObject *auth, *params, *verify, *cert, *proxies, *hooks, *stream, *request_name, *trust_env;
     const shared_conf *shared;
-    gr_head head;             /* rendered `headers` and `auth`; empty: not yet, or the type's */
-    uint64_t head_version;    /* of `headers` when rendered; 0: not rendered */
+    gr_head head;          /* rendered `headers` and `auth`; empty: not yet, or the type's */
+    uint64_t head_version; /* of `headers` when rendered; 0: not rendered */
     bool fast;
     PyObject *dict, *weakrefs;
 } Session;
@@ -62,9 +63,29 @@ typedef struct Session {
 static PyTypeObject *session_type;
 static shared_conf *confs;
 
-/* Scratch of the call being composed: never used across a switch of greenlets. */
-static gr_buf url_scratch, quoted_scratch;
-static gr_head head_scratch;
+/* Where a call is composed. Composing may run code of the user's (a parameter's __str__, a generator,
+ * a finalizer) and with it another call, so each takes its own; in practice there is one. */
+typedef struct scratch {
+    struct scratch *next;
+    gr_buf url, quoted, method;
+    gr_head head;
+} scratch;
+
+static scratch *free_scratch;
+
+static scratch *scratch_get(void) {
+    scratch *s = free_scratch;
+    if (s)
+        free_scratch = s->next;
+    else if (!(s = PyMem_Calloc(1, sizeof *s)))
+        PyErr_NoMemory();
+    return s;
+}
+
+static void scratch_put(scratch *s) {
+    s->next = free_scratch;
+    free_scratch = s;
+}
 
 static bool given(PyObject *op) {
     return op && op != Py_None;
@@ -99,6 +120,14 @@ static PyObject **slot_of(call *c, PyObject *name) {
     return NULL;
 }
 
+/* Keywords of geventhttpclient's urlopen, which are no parameters of the query. */
+static bool is_agent_word(PyObject *name) {
+    static const char *const words[] = {"max_redirects", "max_retries", "debug_stream", "to_string"};
+    for (size_t i = 0; i < GR_LEN(words); i++)
+        if (PyUnicode_CompareWithASCIIString(name, words[i]) == 0) return true;
+    return false;
+}
+
 static int read_word(Session *self, call *c, PyObject *name, PyObject *value) {
     PyObject **slot = slot_of(c, name);
     if (slot) {
@@ -113,23 +142,42 @@ static int read_word(Session *self, call *c, PyObject *name, PyObject *value) {
         c->method = value;
         return 0;
     }
+    if (self->fast && is_agent_word(name) && value != Py_None) {
+        PyErr_Format(PyExc_NotImplementedError,
+                     "%U is not supported for a single call; set it on the FastHttpUser class", name);
+        return -1;
+    }
     if (!self->fast) {
         PyErr_Format(PyExc_TypeError, "%.100s.request() got an unexpected keyword argument '%U'",
                      Py_TYPE(self)->tp_name, name);
         return -1;
     }
+    if (is_agent_word(name)) return 0;
     if (!c->unknown && !(c->unknown = PyDict_New())) return -1;
     return PyDict_SetItem(c->unknown, name, value);
+}
+
+/* Other keywords of a POST join its form, as geventhttpclient does it; else they join the query. */
+static int unknown_to_form(call *c) {
+    if (!c->unknown || PyUnicode_CompareWithASCIIString(c->method, "POST") != 0) return 0;
+    if (given(c->data) ? !PyDict_Check(c->data) : given(c->json)) return 0;
+    c->form = given(c->data) ? PyDict_Copy(c->data) : PyDict_New();
+    if (!c->form || PyDict_Update(c->form, c->unknown) < 0) return -1;
+    c->data = c->form;
+    Py_CLEAR(c->unknown);
+    return 0;
 }
 
 /* `order` names the positional parameters after the fixed ones, as in the Python signatures. */
 static int read_call(Session *self, call *c, PyObject *const *args, Py_ssize_t n, PyObject *names,
                      PyObject **const *order, size_t order_n) {
     if ((size_t)n > order_n) {
-        PyErr_Format(PyExc_TypeError, "expected at most %zu positional arguments, got %zd", order_n, n);
+        PyErr_Format(PyExc_TypeError, "expected at most %zu positional arguments, got %zd", order_n,
+                     n);
         return -1;
     }
-    for (Py_ssize_t i = 0; i < n; i++) *order[i] = args[i];
+    for (Py_ssize_t i = 0; i < n; i++)
+        *order[i] = args[i];
     for (Py_ssize_t i = 0; names && i < PyTuple_GET_SIZE(names); i++)
         if (read_word(self, c, PyTuple_GET_ITEM(names, i), args[n + i]) < 0) return -1;
     if (!c->url || !c->method) {
@@ -137,7 +185,12 @@ static int read_call(Session *self, call *c, PyObject *const *args, Py_ssize_t n
         return -1;
     }
     if (!PyUnicode_Check(c->method)) {
-        PyErr_Format(PyExc_TypeError, "the method must be str, not %.100s", Py_TYPE(c->method)->tp_name);
+        PyErr_Format(PyExc_TypeError, "the method must be str, not %.100s",
+                     Py_TYPE(c->method)->tp_name);
+        return -1;
+    }
+    if (!self->base_url) {
+        PyErr_SetString(PyExc_AttributeError, "this client has no base_url");
         return -1;
     }
     if (given(c->proxies) || given(self->proxies) || given(c->hooks)) {
@@ -146,7 +199,7 @@ static int read_call(Session *self, call *c, PyObject *const *args, Py_ssize_t n
                         "library in the task for such a call");
         return -1;
     }
-    return 0;
+    return unknown_to_form(c);
 }
 
 /* --- URL ---------------------------------------------------------------------------------- */
@@ -158,60 +211,104 @@ static bool absolute(gr_str s) {
 }
 
 static int add_query(Session *self, const call *c, gr_buf *url) {
-    if (given(self->params) && gr_py_query_add(url, self->params) < 0) return -1;
-    if (gr_py_query_add(url, c->params) < 0) return -1;
-    return gr_py_query_add(url, c->unknown);
+    PyObject *both = NULL, *params = given(c->params) ? c->params : self->params;
+    if (given(c->params) && given(self->params)) {
+        both = PyObject_CallMethod((PyObject *)self, "_merged_params", "O", c->params);
+        if (!(params = both)) return -1;
+    }
+    int rc = gr_py_query_add(url, params);
+    Py_XDECREF(both);
+    return rc < 0 ? -1 : gr_py_query_add(url, c->unknown);
 }
 
-/* The absolute URL in url_scratch. */
-static int compose_url(Session *self, const call *c) {
-    PyObject *text = PyUnicode_Check(c->url) ? Py_NewRef(c->url) : PyObject_Str(c->url);
-    if (PyBytes_Check(c->url)) Py_XSETREF(text, PyUnicode_FromEncodedObject(c->url, "utf-8", "strict"));
+/* The absolute URL in s->url. */
+static int compose_url(Session *self, const call *c, scratch *s) {
+    PyObject *text = PyBytes_Check(c->url) ? PyUnicode_FromEncodedObject(c->url, "utf-8", "strict")
+                                           : PyObject_Str(c->url);
     gr_str url = text ? gr_py_utf8(text) : (gr_str){0};
     int rc = url.p ? 0 : -1;
-    gr_buf_clear(&url_scratch);
+    gr_buf_clear(&s->url);
     if (rc == 0 && !absolute(url)) {
         gr_str base = gr_py_utf8(self->base_url);
-        rc = !base.p || gr_buf_add(&url_scratch, base) < 0 ? -1 : 0;
+        rc = !base.p || gr_buf_add(&s->url, base) < 0 ? -1 : 0;
     }
-    if (rc == 0 && gr_buf_add(&url_scratch, url) < 0) rc = -1;
+    if (rc == 0 && gr_buf_add(&s->url, url) < 0) rc = -1;
     if (rc < 0 && !PyErr_Occurred()) PyErr_NoMemory();
     Py_XDECREF(text);
-    return rc < 0 ? -1 : add_query(self, c, &url_scratch);
+    return rc < 0 ? -1 : add_query(self, c, &s->url);
+}
+
+static bool named(PyObject *name) { /* "" is no name */
+    return given(name) && !(PyUnicode_Check(name) && PyUnicode_GET_LENGTH(name) == 0);
 }
 
 /* What statistics call the request: given, or the session's, or as each client names by default. */
 static PyObject *compose_name(Session *self, const call *c, const gr_url *u) {
-    if (given(c->name)) return PyObject_Str(c->name);
-    if (given(self->request_name)) return PyObject_Str(self->request_name);
+    if (named(c->name)) return PyObject_Str(c->name);
+    if (named(self->request_name)) return PyObject_Str(self->request_name);
     if (self->fast) return PyObject_Str(c->url);
-    if (PyUnicode_CheckExact(c->url) && gr_str_eq(gr_py_utf8(c->url), u->target)) return Py_NewRef(c->url);
-    if (u->path.n) return gr_py_text(u->target);
-    return PyUnicode_FromFormat("/%U", gr_py_text(u->target));
+    if (PyUnicode_CheckExact(c->url) && gr_str_eq(gr_py_utf8(c->url), u->target))
+        return Py_NewRef(c->url);
+    PyObject *target = gr_py_text(u->target);
+    if (!target || u->path.n) return target;
+    PyObject *name = PyUnicode_FromFormat("/%U", target);
+    Py_DECREF(target);
+    return name;
 }
 
 /* --- head --------------------------------------------------------------------------------- */
 
-/* Render "Authorization: Basic ..." for a (user, password) pair. */
-static int render_auth(PyObject *auth, gr_head *head) {
-    PyObject *pair = PySequence_Check(auth) && !PyUnicode_Check(auth)
-                         ? PySequence_Fast(auth, "auth must be (user, password)")
-                         : NULL;
-    if (!pair || PySequence_Fast_GET_SIZE(pair) != 2) {
-        Py_XDECREF(pair);
-        PyErr_Format(PyExc_TypeError, "auth must be a (user, password) tuple, not %.100s",
-                     Py_TYPE(auth)->tp_name);
-        return -1;
+/* The line of a field in a head being written, with its CR LF; n is 0 when there is none. */
+static gr_str find_line(const gr_head *head, gr_str name) {
+    gr_str rest = gr_buf_str(&head->lines);
+    while (rest.n) {
+        ptrdiff_t end = gr_str_find(rest, '\n');
+        size_t n = end < 0 ? rest.n : (size_t)end + 1;
+        if (n > name.n && rest.p[name.n] == ':' && gr_str_ieq((gr_str){rest.p, name.n}, name))
+            return (gr_str){rest.p, n};
+        rest = gr_str_from(rest, n);
     }
-    PyObject *user = PyObject_Str(PySequence_Fast_GET_ITEM(pair, 0));
-    PyObject *password = user ? PyObject_Str(PySequence_Fast_GET_ITEM(pair, 1)) : NULL;
+    return (gr_str){0};
+}
+
+/* As `requests` does: a str is Latin-1 if it can be (else UTF-8, where `requests` gives up). */
+static PyObject *auth_bytes(PyObject *op) {
+    if (PyBytes_Check(op)) return Py_NewRef(op);
+    PyObject *text = PyObject_Str(op), *bytes = text ? PyUnicode_AsLatin1String(text) : NULL;
+    if (text && !bytes && PyErr_ExceptionMatches(PyExc_UnicodeEncodeError)) {
+        PyErr_Clear();
+        bytes = PyUnicode_AsUTF8String(text);
+    }
+    Py_XDECREF(text);
+    return bytes;
+}
+
+/* Render "Authorization: Basic ..." for a (user, password) pair, instead of one that may be there. */
+static int render_auth(Session *self, PyObject *auth, gr_head *head) {
+    PyObject *pair = PyTuple_CheckExact(auth) && PyTuple_GET_SIZE(auth) == 2
+                         ? Py_NewRef(auth)
+                         : PyObject_CallMethod((PyObject *)self, "_auth_pair", "O", auth);
+    PyObject *user = NULL, *password = NULL;
     gr_buf value = GR_BUF_INIT;
-    int rc = password ? gr_basic_auth(&value, gr_py_utf8(user), gr_py_utf8(password)) : -1;
-    if (rc == 0) rc = gr_head_add(head, GR_STR("Authorization"), gr_buf_str(&value));
+    int rc = -1;
+    if (pair && PyTuple_CheckExact(pair) && PyTuple_GET_SIZE(pair) == 2 &&
+        (user = auth_bytes(PyTuple_GET_ITEM(pair, 0))) &&
+        (password = auth_bytes(PyTuple_GET_ITEM(pair, 1)))) {
+        gr_str old = find_line(head, GR_STR("Authorization"));
+        if (old.n) {
+            size_t at = (size_t)(old.p - head->lines.p);
+            memmove(head->lines.p + at, old.p + old.n, head->lines.n - at - old.n);
+            head->lines.n -= old.n;
+        }
+        gr_str u = {PyBytes_AS_STRING(user), (size_t)PyBytes_GET_SIZE(user)};
+        gr_str p = {PyBytes_AS_STRING(password), (size_t)PyBytes_GET_SIZE(password)};
+        rc = gr_basic_auth(&value, u, p);
+        if (rc == 0) rc = gr_head_add(head, GR_STR("Authorization"), gr_buf_str(&value));
+    }
     gr_buf_deinit(&value);
     Py_XDECREF(password);
     Py_XDECREF(user);
-    Py_DECREF(pair);
+    Py_XDECREF(pair);
     if (rc < 0 && !PyErr_Occurred()) PyErr_NoMemory();
     return rc < 0 ? -1 : 0;
 }
@@ -238,85 +335,84 @@ static const gr_head *session_head(Session *self) {
     if (self->head_version == gr_py_headers_version(self->headers) + 1) return &self->head;
     gr_head_clear(&self->head);
     if (gr_py_headers_render(self->headers, NULL, &self->head) < 0) return NULL;
-    if (given(self->auth) && !(self->head.flags & GR_HEAD_AUTHORIZATION) &&
-        render_auth(self->auth, &self->head) < 0)
-        return NULL;
+    if (given(self->auth) && render_auth(self, self->auth, &self->head) < 0) return NULL;
     self->head_version = gr_py_headers_version(self->headers) + 1;
     return &self->head;
 }
 
-/* A mapping lookup in any case, for the few names that decide something. */
-static bool names_header(PyObject *headers, const char *name) {
-    if (!given(headers)) return false;
-    PyObject *copy = gr_py_headers_of(headers);
-    PyObject *value = copy ? PyObject_CallMethod(copy, "get", "s", name) : NULL;
-    bool found = value && value != Py_None;
-    Py_XDECREF(value);
-    Py_XDECREF(copy);
-    return found;
-}
-
-/* Cookie: what the jar holds for this URL and the call's own. */
-static int render_cookies(Session *self, const call *c, const gr_url *u) {
-    gr_buf value = GR_BUF_INIT;
-    gr_jar *jar = self->http ? gr_session_jar(self->http) : NULL;
-    int rc = 0;
-    if (jar) rc = gr_jar_cookie_header(jar, u->host, u->path, u->https, gr_clock_wall_ns(), &value);
-    PyObject *text = PyObject_CallMethod((PyObject *)self, "_cookie_pairs", "O", c->cookies);
-    gr_str own = text ? gr_py_utf8(text) : (gr_str){0};
-    if (rc == 0 && own.p && own.n && value.n) rc = gr_buf_addc(&value, "; ");
-    if (rc == 0 && own.p) rc = gr_buf_add(&value, own);
-    if (rc == 0 && own.p && value.n) rc = gr_head_add(&head_scratch, GR_STR("Cookie"), gr_buf_str(&value));
-    gr_buf_deinit(&value);
-    Py_XDECREF(text);
-    if (rc < 0 && !PyErr_Occurred()) engine_error(rc, (gr_str){0});
+/* Cookie: what the jar holds for this URL and the call's own, unless the caller wrote the field. */
+static int render_cookies(Session *self, const call *c, const gr_url *u, gr_head *head) {
+    if (head->flags & GR_HEAD_COOKIE) return 0;
+    gr_buf jars = GR_BUF_INIT;
+    gr_jar *jar = gr_session_jar(self->http);
+    gr_str path = u->path.n ? u->path : GR_STR("/");
+    bool secure = u->https || self->shared->conf.secure_cookies_over_http;
+    int rc = jar ? gr_jar_cookie_header(jar, u->host, path, secure, gr_clock_wall_ns(), &jars)
+                 : GR_E_NOMEM;
+    PyObject *bytes = rc == 0 ? PyObject_CallMethod((PyObject *)self, "_cookie_field", "Oy#", c->cookies,
+                                                    jars.p ? jars.p : "", (Py_ssize_t)jars.n)
+                              : NULL;
+    if (bytes && PyBytes_Check(bytes) && PyBytes_GET_SIZE(bytes))
+        rc = gr_head_add(head, GR_STR("Cookie"),
+                         (gr_str){PyBytes_AS_STRING(bytes), (size_t)PyBytes_GET_SIZE(bytes)});
+    gr_buf_deinit(&jars);
+    Py_XDECREF(bytes);
+    if (rc < 0) engine_error(rc, (gr_str){0});
     return PyErr_Occurred() ? -1 : 0;
 }
 
-static int add_line(const char *name, gr_str value) {
-    int rc = gr_head_add(&head_scratch, gr_str_c(name), value);
+/* Add a field that the body implies, unless the caller gave it. */
+static int add_implied(gr_head *head, gr_str name, gr_str value) {
+    int rc = value.n == 0 || find_line(head, name).n ? 0 : gr_head_add(head, name, value);
     return rc < 0 ? engine_error(rc, (gr_str){0}) : 0;
 }
 
-/* The head of this call: the session's own when nothing is added, else head_scratch. */
-static const gr_head *compose_head(Session *self, const call *c, const gr_py_body *body, const gr_url *u) {
-    const gr_head *base = session_head(self);
-    bool user_in_url = u->userinfo.n > 0;
-    if (!base) return NULL;
-    if (!given(c->headers) && !body->type.n && !given(c->auth) && !given(c->cookies) && !user_in_url)
-        return base;
-    gr_head_clear(&head_scratch);
+/* The session's fields with those of the call laid over them. */
+static int overlay(Session *self, const call *c, const gr_head *base, gr_head *head) {
+    gr_head_clear(head);
     if (given(c->headers)) {
         PyObject *own = self->headers ? Py_NewRef(self->headers) : default_headers(self);
-        int rc = own ? gr_py_headers_render(own, c->headers, &head_scratch) : -1;
+        int rc = own ? gr_py_headers_render(own, c->headers, head) : -1;
         Py_XDECREF(own);
-        if (rc < 0) return NULL;
-    } else {
-        if (gr_buf_add(&head_scratch.lines, gr_buf_str(&base->lines)) < 0) {
-            PyErr_NoMemory();
-            return NULL;
-        }
-        head_scratch.flags = base->flags;
+        return rc;
     }
-    if (body->type.n && !names_header(c->headers, "content-type") &&
-        !(self->headers && names_header(self->headers, "content-type")) &&
-        add_line("Content-Type", gr_buf_str(&body->type)) < 0)
-        return NULL;
-    if (self->fast && given(c->json) && !given(c->data) && !names_header(c->headers, "accept") &&
-        add_line("Accept", GR_STR("application/json")) < 0)
-        return NULL;
-    PyObject *auth = given(c->auth) ? c->auth : given(c->headers) ? self->auth : NULL;
-    if (given(auth) && !(head_scratch.flags & GR_HEAD_AUTHORIZATION) && render_auth(auth, &head_scratch) < 0)
-        return NULL;
-    if (user_in_url && !(head_scratch.flags & GR_HEAD_AUTHORIZATION)) {
-        PyObject *pair = PyObject_CallMethod((PyObject *)self, "_credentials", "s#", u->userinfo.p,
-                                             (Py_ssize_t)u->userinfo.n);
-        int rc = pair ? render_auth(pair, &head_scratch) : -1;
-        Py_XDECREF(pair);
-        if (rc < 0) return NULL;
+    if (gr_buf_add(&head->lines, gr_buf_str(&base->lines)) < 0) {
+        PyErr_NoMemory();
+        return -1;
     }
-    if (given(c->cookies) && render_cookies(self, c, u) < 0) return NULL;
-    return &head_scratch;
+    head->flags = base->flags;
+    return 0;
+}
+
+/* auth=, else the session's, else what stands in the URL. */
+static int apply_auth(Session *self, const call *c, const gr_url *u, gr_head *head) {
+    if (given(c->auth)) return render_auth(self, c->auth, head);
+    if (given(self->auth)) /* part of the session's own head */
+        return given(c->headers) ? render_auth(self, self->auth, head) : 0;
+    if (!u->userinfo.n) return 0;
+    PyObject *pair = PyObject_CallMethod((PyObject *)self, "_credentials", "s#", u->userinfo.p,
+                                         (Py_ssize_t)u->userinfo.n);
+    int rc = pair ? render_auth(self, pair, head) : -1;
+    Py_XDECREF(pair);
+    return rc;
+}
+
+/* The head of this call: the session's own when nothing is added, else s->head. */
+static const gr_head *compose_head(Session *self, const call *c, const gr_py_body *body,
+                                   const gr_url *u, scratch *s) {
+    const gr_head *base = session_head(self);
+    if (!base) return NULL;
+    if (!given(c->headers) && !body->type.n && !given(c->auth) && !given(c->cookies) &&
+        !u->userinfo.n)
+        return base;
+    if (overlay(self, c, base, &s->head) < 0) return NULL;
+    if (add_implied(&s->head, GR_STR("Content-Type"), gr_buf_str(&body->type)) < 0) return NULL;
+    if (self->fast && given(c->json) && !given(c->data) &&
+        add_implied(&s->head, GR_STR("Accept"), GR_STR("application/json")) < 0)
+        return NULL;
+    if (apply_auth(self, c, u, &s->head) < 0) return NULL;
+    if (given(c->cookies) && render_cookies(self, c, u, &s->head) < 0) return NULL;
+    return &s->head;
 }
 
 /* --- settings of a call ------------------------------------------------------------------- */
@@ -362,17 +458,22 @@ static gr_tls_conf *tls_conf(PyObject *verify, PyObject *cert) {
         return conf;
     }
     PyObject *helper = PyImport_ImportModule("locust.clients");
-    PyObject *paths = helper ? PyObject_CallMethod(helper, "_tls_paths", "OO", verify, cert ? cert : Py_None) : NULL;
+    PyObject *paths =
+        helper ? PyObject_CallMethod(helper, "_tls_paths", "OO", verify, cert ? cert : Py_None)
+               : NULL;
     gr_tls_opts opts = {0};
     gr_buf why = GR_BUF_INIT;
     int verified = 0;
     const char *ca, *dir, *own, *private;
     if (paths && PyArg_ParseTuple(paths, "pssss", &verified, &ca, &dir, &own, &private)) {
-        opts = (gr_tls_opts){verified != 0, gr_str_c(ca), gr_str_c(dir), gr_str_c(own), gr_str_c(private)};
+        opts = (gr_tls_opts){verified != 0, gr_str_c(ca), gr_str_c(dir), gr_str_c(own),
+                             gr_str_c(private)};
         int rc = gr_tls_conf_new(&conf, &opts, &why);
         PyObject *capsule = rc == 0 ? PyCapsule_New(conf, NULL, NULL) : NULL;
-        if (rc < 0) PyErr_Format(PyExc_OSError, "%.*s", (int)why.n, why.p ? why.p : "");
-        else if (!capsule || PyDict_SetItem(known, key, capsule) < 0) conf = NULL;
+        if (rc < 0)
+            gr_py_raise(PyExc_OSError, gr_buf_str(&why));
+        else if (!capsule || PyDict_SetItem(known, key, capsule) < 0)
+            conf = NULL;
         Py_XDECREF(capsule);
     }
     gr_buf_deinit(&why);
@@ -403,6 +504,10 @@ static int open_session(Session *self) {
     gr_loop *loop = gr_py_loop();
     if (!loop) return -1;
     if (self->http) return 0;
+    if (!self->shared) {
+        PyErr_SetString(PyExc_RuntimeError, "this client was not initialised: call its __init__()");
+        return -1;
+    }
     int rc = gr_session_new(&self->http, loop, &self->shared->conf);
     return rc < 0 ? engine_error(rc, (gr_str){0}) : 0;
 }
@@ -422,7 +527,9 @@ static int pump_body(Response *r, const gr_py_body *body) {
         if (!piece || (body->source_reads && PyBytes_GET_SIZE(piece) == 0)) {
             Py_XDECREF(piece);
             int rc = gr_exchange_write_end(&r->x);
-            if (rc < 0) PyErr_SetString(PyExc_OSError, "the body is shorter or longer than its announced length");
+            if (rc < 0)
+                PyErr_SetString(PyExc_OSError,
+                                "the body is shorter or longer than its announced length");
             return rc < 0 ? -1 : 0;
         }
         gr_str bytes = {PyBytes_AS_STRING(piece), (size_t)PyBytes_GET_SIZE(piece)};
@@ -435,7 +542,8 @@ static int pump_body(Response *r, const gr_py_body *body) {
 }
 
 static void count_interrupted(Session *self) {
-    PyObject *environment = given(self->user) ? PyObject_GetAttr(self->user, gr_py_name.environment) : NULL;
+    PyObject *environment =
+        given(self->user) ? PyObject_GetAttr(self->user, gr_py_name.environment) : NULL;
     PyObject *stats = environment ? PyObject_GetAttrString(environment, "stats") : NULL;
     if (stats && gr_py_stats_check(stats)) gr_py_stats_interrupted(stats);
     PyErr_Clear(); /* a client without an environment counts nowhere */
@@ -491,44 +599,73 @@ static void take_due(Session *self, Response *r) {
 }
 
 /* What `response.request` will show; only kept where rebuilding it later would not do. */
-static int keep_request(Response *r, const gr_head *head, const gr_py_body *body, const Session *self) {
-    bool common = head != &head_scratch && head != &self->head;
-    if (!common && !(r->sent_head = PyBytes_FromStringAndSize(head->lines.p, (Py_ssize_t)head->lines.n)))
+static int keep_request(Response *r, const gr_head *head, const gr_py_body *body, bool common) {
+    if (!common &&
+        !(r->sent_head = PyBytes_FromStringAndSize(head->lines.p, (Py_ssize_t)head->lines.n)))
         return -1;
-    if (body->hold) r->sent_body = Py_NewRef(body->hold);
+    if (body->hold)
+        r->sent_body = Py_NewRef(body->hold);
     else if (body->built.n &&
              !(r->sent_body = PyBytes_FromStringAndSize(body->built.p, (Py_ssize_t)body->built.n)))
         return -1;
     return 0;
 }
 
-static int start(Session *self, Response *r, const call *c, gr_py_body *body) {
-    gr_request q = {.method = gr_py_utf8(c->method), .body_kind = body->kind, .body = body->bytes,
-                    .body_length = body->length};
+/* The method as it is sent: `requests` writes it in upper case. */
+static int compose_method(PyObject *method, scratch *s, gr_str *out) {
+    gr_str given_method = gr_py_utf8(method);
+    gr_buf_clear(&s->method);
+    if (!given_method.p) return -1;
+    if (gr_buf_add(&s->method, given_method) < 0) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    for (size_t i = 0; i < s->method.n; i++)
+        if (s->method.p[i] >= 'a' && s->method.p[i] <= 'z') s->method.p[i] -= 'a' - 'A';
+    *out = gr_buf_str(&s->method);
+    return 0;
+}
+
+/* What the call says besides URL, head and body. */
+static int read_settings(Session *self, const call *c, const gr_url *u, gr_request *q) {
+    bool head = gr_str_eq(q->method, GR_STR("HEAD"));
+    if (read_timeout(c->timeout, q) < 0) return -1;
+    if (u->https && read_tls(self, c, q) < 0) return -1;
+    if (truth(c->allow_redirects, self->fast || !head, &q->follow_redirects) < 0) return -1;
+    if (truth(given(c->stream) ? c->stream : self->stream, false, &q->stream_response) < 0)
+        return -1;
+    if (q->body_kind == GR_BODY_NONE && !head && !gr_str_eq(q->method, GR_STR("GET")))
+        q->body_kind = GR_BODY_BYTES; /* Content-Length: 0, as requests */
+    return 0;
+}
+
+static int start_in(scratch *s, Session *self, Response *r, const call *c, gr_py_body *body) {
+    gr_request q = {.body_kind = body->kind, .body = body->bytes, .body_length = body->length};
     gr_url u;
-    gr_str url;
-    bool head_method = gr_str_eq(q.method, GR_STR("HEAD"));
-    if (!q.method.p || compose_url(self, c) < 0) return -1;
-    int rc = gr_url_prepare(gr_buf_str(&url_scratch), &quoted_scratch, &url);
-    if (rc == 0) rc = gr_url_parse(url, &u);
-    if (rc < 0) return engine_error(rc, gr_buf_str(&url_scratch));
+    if (compose_method(c->method, s, &q.method) < 0 || compose_url(self, c, s) < 0) return -1;
+    int rc = gr_url_prepare(gr_buf_str(&s->url), &s->quoted, &q.url);
+    if (rc == 0) rc = gr_url_parse(q.url, &u);
+    if (rc < 0) return engine_error(rc, gr_buf_str(&s->url));
     if (!(r->name = compose_name(self, c, &u))) return -1;
-    if (!(q.head = compose_head(self, c, body, &u))) return -1;
-    if (read_timeout(c->timeout, &q) < 0) return -1;
-    if (u.https && read_tls(self, c, &q) < 0) return -1;
-    if (truth(c->allow_redirects, self->fast || !head_method, &q.follow_redirects) < 0) return -1;
-    if (truth(given(c->stream) ? c->stream : self->stream, false, &q.stream_response) < 0) return -1;
-    if (q.body_kind == GR_BODY_NONE && !head_method && !gr_str_eq(q.method, GR_STR("GET")))
-        q.body_kind = GR_BODY_BYTES; /* Content-Length: 0, as requests */
-    if (keep_request(r, q.head, body, self) < 0) return -1;
+    if (!(q.head = compose_head(self, c, body, &u, s))) return -1;
+    if (read_settings(self, c, &u, &q) < 0) return -1;
+    bool common = q.head != &s->head && q.head != &self->head;
+    if (keep_request(r, q.head, body, common) < 0) return -1;
     take_due(self, r);
     r->streaming = q.stream_response;
     r->start_time = (double)gr_clock_wall_ns() * 1e-9;
     r->called_at = gr_clock_ns();
-    q.url = url;
     q.due_at = r->due_at;
     rc = gr_session_start(self->http, &q, &r->x);
-    return rc < 0 ? engine_error(rc, url) : 0;
+    return rc < 0 ? engine_error(rc, q.url) : 0;
+}
+
+static int start(Session *self, Response *r, const call *c, gr_py_body *body) {
+    scratch *s = scratch_get();
+    if (!s) return -1;
+    int rc = start_in(s, self, r, c, body);
+    scratch_put(s);
+    return rc;
 }
 
 static PyObject *perform(Session *self, const call *c) {
@@ -538,7 +675,7 @@ static PyObject *perform(Session *self, const call *c) {
     if (!r) return NULL;
     r->session = Py_NewRef(self);
     r->method = Py_NewRef(c->method);
-    r->context = gr_py_user_context(self->user, c->context);
+    r->context = gr_py_user_context(self->user ? self->user : Py_None, c->context);
     r->fast = self->fast;
     bool started = false;
     int rc = r->context ? 0 : -1;
@@ -547,7 +684,8 @@ static PyObject *perform(Session *self, const call *c) {
         rc = gr_py_body_build(&body, c->data, c->json, c->files, self->fast);
     if (rc == 0) started = (rc = start(self, r, c, &body)) == 0;
     if (rc == 0 && body.kind == GR_BODY_STREAM) rc = pump_body(r, &body);
-    if (rc == 0 && r->x.state != GR_X_IDLE && r->x.state != GR_X_STREAMING) rc = gr_py_park(&r->parked);
+    if (rc == 0 && r->x.state != GR_X_IDLE && r->x.state != GR_X_STREAMING)
+        rc = gr_py_park(&r->parked);
     if (rc < 0 && started) cut_off(self, r);
     if (rc == 0) {
         gr_py_response_returned(r);
@@ -564,26 +702,31 @@ static PyObject *perform(Session *self, const call *c) {
 
 /* --- methods ------------------------------------------------------------------------------ */
 
-static PyObject *request_with(PyObject *op, call *c, PyObject *const *args, Py_ssize_t n, PyObject *names,
-                              PyObject **const *order, size_t order_n) {
+static PyObject *request_with(PyObject *op, call *c, PyObject *const *args, Py_ssize_t n,
+                              PyObject *names, PyObject **const *order, size_t order_n) {
     Session *self = (Session *)op;
     PyObject *result = NULL;
     if (read_call(self, c, args, n, names, order, order_n) == 0) result = perform(self, c);
     Py_XDECREF(c->unknown);
+    Py_XDECREF(c->form);
     return result;
 }
 
-static PyObject *session_request(PyObject *op, PyObject *const *args, Py_ssize_t n, PyObject *names) {
+static PyObject *session_request(PyObject *op, PyObject *const *args, Py_ssize_t n,
+                                 PyObject *names) {
     call c = {0};
     PyObject **const order[] = {&c.method, &c.url, &c.name, &c.catch_response, &c.context};
-    PyObject **const fast_order[] = {&c.method, &c.url, &c.name, &c.data, &c.catch_response, &c.stream,
-                                     &c.headers, &c.auth, &c.json, &c.allow_redirects, &c.context};
-    if (((Session *)op)->fast) return request_with(op, &c, args, n, names, fast_order, GR_LEN(fast_order));
+    PyObject **const fast_order[] = {&c.method, &c.url,     &c.name, &c.data, &c.catch_response,
+                                     &c.stream, &c.headers, &c.auth, &c.json, &c.allow_redirects,
+                                     &c.context};
+    if (((Session *)op)->fast)
+        return request_with(op, &c, args, n, names, fast_order, GR_LEN(fast_order));
     return request_with(op, &c, args, n, names, order, GR_LEN(order));
 }
 
 #define VERB(function, METHOD, ...)                                                                \
-    static PyObject *function(PyObject *op, PyObject *const *args, Py_ssize_t n, PyObject *names) { \
+    static PyObject *function(PyObject *op, PyObject *const *args, Py_ssize_t n,                   \
+                              PyObject *names) {                                                   \
         static PyObject *method;                                                                   \
         if (!method && !(method = PyUnicode_InternFromString(METHOD))) return NULL;                \
         call c = {.method = method};                                                               \
@@ -610,11 +753,13 @@ static PyObject *session_cookie_list(PyObject *op, PyObject *unused) {
     gr_jar *jar = gr_session_jar(self->http);
     for (size_t i = 0; list && jar && i < gr_jar_count(jar); i++) {
         const gr_cookie *k = gr_jar_at(jar, i);
-        PyObject *expires = k->expires_at == INT64_MAX ? Py_NewRef(Py_None)
-                                                       : PyLong_FromLongLong(k->expires_at / 1000000000);
-        PyObject *one = Py_BuildValue("(s#s#s#s#ON)", k->name.p, (Py_ssize_t)k->name.n, k->value.p,
-                                      (Py_ssize_t)k->value.n, k->domain.p, (Py_ssize_t)k->domain.n, k->path.p,
-                                      (Py_ssize_t)k->path.n, k->secure ? Py_True : Py_False, expires);
+        PyObject *expires = k->expires_at == INT64_MAX
+                                ? Py_NewRef(Py_None)
+                                : PyLong_FromLongLong(k->expires_at / 1000000000);
+        /* What a server sent need not be UTF-8. A NULL among these is an error to Py_BuildValue. */
+        PyObject *one = Py_BuildValue("(NNNNON)", gr_py_text(k->name), gr_py_text(k->value),
+                                      gr_py_text(k->domain), gr_py_text(k->path),
+                                      k->secure ? Py_True : Py_False, expires);
         if (!one || PyList_Append(list, one) < 0) Py_CLEAR(list);
         Py_XDECREF(one);
     }
@@ -626,8 +771,8 @@ static PyObject *session_cookie_set(PyObject *op, PyObject *args) {
     gr_cookie k = {.expires_at = INT64_MAX};
     Py_ssize_t nn, vn, dn, pn;
     int secure = 0;
-    if (!PyArg_ParseTuple(args, "s#s#s#s#p", &k.name.p, &nn, &k.value.p, &vn, &k.domain.p, &dn, &k.path.p, &pn,
-                          &secure))
+    if (!PyArg_ParseTuple(args, "s#s#s#s#p", &k.name.p, &nn, &k.value.p, &vn, &k.domain.p, &dn,
+                          &k.path.p, &pn, &secure))
         return NULL;
     if (open_session(self) < 0) return NULL;
     k.name.n = (size_t)nn, k.value.n = (size_t)vn, k.domain.n = (size_t)dn, k.path.n = (size_t)pn;
@@ -647,7 +792,8 @@ static PyObject *session_cookie_remove(PyObject *op, PyObject *args) {
     if (!PyArg_ParseTuple(args, "sss", &name, &domain, &path)) return NULL;
     if (open_session(self) < 0) return NULL;
     gr_jar *jar = gr_session_jar(self->http);
-    return PyBool_FromLong(jar && gr_jar_remove(jar, gr_str_c(name), gr_str_c(domain), gr_str_c(path)));
+    return PyBool_FromLong(jar &&
+                           gr_jar_remove(jar, gr_str_c(name), gr_str_c(domain), gr_str_c(path)));
 }
 
 static PyObject *session_cookie_clear(PyObject *op, PyObject *unused) {
@@ -716,15 +862,25 @@ static gr_ns limit_ns(double seconds) {
 
 /* Session(base_url, request_event, user, *, fast, ...settings): called by the Python subclasses. */
 static int session_init(PyObject *op, PyObject *args, PyObject *kwargs) {
-    static const char *const names[] = {"base_url", "request_event", "user", "fast", "connect_timeout", "read_timeout",
-                                        "max_redirects", "max_resends", "connections", "verify", NULL};
+    static const char *const names[] = {"base_url",
+                                        "request_event",
+                                        "user",
+                                        "fast",
+                                        "connect_timeout",
+                                        "read_timeout",
+                                        "max_redirects",
+                                        "max_resends",
+                                        "connections",
+                                        "verify",
+                                        NULL};
     Session *self = (Session *)op;
     PyObject *base, *event, *user, *verify = Py_True;
     double connect = 0, read = 0;
     int fast = 0, redirects = 30, resends = 0, connections = 0;
     char **words = (char **)(uintptr_t)names;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOO|$pddiiiO", words, &base, &event, &user, &fast, &connect, &read,
-                                     &redirects, &resends, &connections, &verify))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOO|$pddiiiO", words, &base, &event, &user,
+                                     &fast, &connect, &read, &redirects, &resends, &connections,
+                                     &verify))
         return -1;
     gr_http_conf conf;
     memset(&conf, 0, sizeof conf);
@@ -759,7 +915,13 @@ static int session_traverse(PyObject *op, visitproc visit, void *arg) {
     Py_VISIT(self->headers);
     Py_VISIT(self->auth);
     Py_VISIT(self->params);
+    Py_VISIT(self->verify);
+    Py_VISIT(self->cert);
+    Py_VISIT(self->proxies);
     Py_VISIT(self->hooks);
+    Py_VISIT(self->stream);
+    Py_VISIT(self->request_name);
+    Py_VISIT(self->trust_env);
     Py_VISIT(self->dict);
     return 0;
 }
@@ -798,16 +960,19 @@ static void session_dealloc(PyObject *op) {
 #define VERB_METHOD(name, function, doc)                                                           \
     { name, (PyCFunction)(void (*)(void))function, METH_FASTCALL | METH_KEYWORDS, doc }
 static PyMethodDef METHODS[] = {
-    VERB_METHOD("request", session_request,
-                "request(method, url, name=None, catch_response=False, context=None, **kwargs)\n--\n\n"
-                "Send a request and wait for the answer. `kwargs` are those of requests.Session.request."),
+    VERB_METHOD(
+        "request", session_request,
+        "request(method, url, name=None, catch_response=False, context=None, **kwargs)\n--\n\n"
+        "Send a request and wait for the answer. `kwargs` are those of requests.Session.request."),
     VERB_METHOD("get", verb_get, "get(url, params=None, **kwargs)\n--\n\nSend a GET request."),
     VERB_METHOD("options", verb_options, "options(url, **kwargs)\n--\n\nSend an OPTIONS request."),
     VERB_METHOD("head", verb_head, "head(url, **kwargs)\n--\n\nSend a HEAD request."),
     VERB_METHOD("delete", verb_delete, "delete(url, **kwargs)\n--\n\nSend a DELETE request."),
-    VERB_METHOD("post", verb_post, "post(url, data=None, json=None, **kwargs)\n--\n\nSend a POST request."),
+    VERB_METHOD("post", verb_post,
+                "post(url, data=None, json=None, **kwargs)\n--\n\nSend a POST request."),
     VERB_METHOD("put", verb_put, "put(url, data=None, **kwargs)\n--\n\nSend a PUT request."),
-    VERB_METHOD("patch", verb_patch, "patch(url, data=None, **kwargs)\n--\n\nSend a PATCH request."),
+    VERB_METHOD("patch", verb_patch,
+                "patch(url, data=None, **kwargs)\n--\n\nSend a PATCH request."),
     {"close", session_close, METH_NOARGS, "Close the connections that are not in use."},
     {"_cookie_list", session_cookie_list, METH_NOARGS, NULL},
     {"_cookie_set", session_cookie_set, METH_VARARGS, NULL},
@@ -819,17 +984,22 @@ static PyGetSetDef GETSET[] = {
     {"auth", get_auth, set_auth, "(user, password) for Basic authentication, or None", NULL},
     {0}};
 static PyMemberDef MEMBERS[] = {
-    {"base_url", T_OBJECT_EX, offsetof(Session, base_url), 0, "put before URLs that are not absolute"},
-    {"request_event", T_OBJECT, offsetof(Session, request_event), 0, "the hook that each request fires"},
+    {"base_url", T_OBJECT_EX, offsetof(Session, base_url), 0,
+     "put before URLs that are not absolute"},
+    {"request_event", T_OBJECT, offsetof(Session, request_event), 0,
+     "the hook that each request fires"},
     {"user", T_OBJECT, offsetof(Session, user), 0, "the user this client belongs to, or None"},
     {"params", T_OBJECT, offsetof(Session, params), 0, "query parameters of every request"},
     {"verify", T_OBJECT, offsetof(Session, verify), 0, "True, False, or the path of a CA bundle"},
-    {"cert", T_OBJECT, offsetof(Session, cert), 0, "path of a client certificate, or (certificate, key)"},
+    {"cert", T_OBJECT, offsetof(Session, cert), 0,
+     "path of a client certificate, or (certificate, key)"},
     {"proxies", T_OBJECT, offsetof(Session, proxies), 0, NULL},
     {"hooks", T_OBJECT, offsetof(Session, hooks), 0, NULL},
     {"stream", T_OBJECT, offsetof(Session, stream), 0, "leave bodies to be read by the task"},
-    {"trust_env", T_OBJECT, offsetof(Session, trust_env), 0, "accepted; the environment is never consulted"},
-    {"request_name", T_OBJECT, offsetof(Session, request_name), 0, "name for requests that have none of their own"},
+    {"trust_env", T_OBJECT, offsetof(Session, trust_env), 0,
+     "accepted; the environment is never consulted"},
+    {"request_name", T_OBJECT, offsetof(Session, request_name), 0,
+     "name for requests that have none of their own"},
     {"_fast", T_BOOL, offsetof(Session, fast), READONLY, NULL},
     {"__dictoffset__", T_PYSSIZET, offsetof(Session, dict), READONLY, NULL},
     {"__weaklistoffset__", T_PYSSIZET, offsetof(Session, weakrefs), READONLY, NULL},

@@ -5,16 +5,17 @@
  * and must not block. */
 #include "control/control.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "python/stats.h"
 
+#include <errno.h>
 #include <structmember.h>
 
 typedef struct Control {
-    PyObject_HEAD
-    gr_control *thread; /* NULL once finished */
-    PyObject *stats;    /* locust._engine.Stats */
-    PyObject *on_order; /* callable(kind, value, extra) */
-    PyObject *snapshot; /* callable() -> (state, user_count) */
+    PyObject_HEAD gr_control *thread; /* NULL once finished */
+    PyObject *stats;                  /* locust._engine.Stats */
+    PyObject *on_order;               /* callable(kind, value, extra) */
+    PyObject *snapshot;               /* callable() -> (state, user_count) */
     gr_timer timer;
 } Control;
 
@@ -22,7 +23,8 @@ static PyTypeObject *control_type;
 static Control *active; /* whose thread takes the figures that are reset from Python */
 
 static int take_snapshot(Control *self, gr_report *r) {
-    static const char *const names[] = {"ready", "spawning", "running", "cleanup", "stopping", "stopped"};
+    static const char *const names[] = {"ready",   "spawning", "running",
+                                        "cleanup", "stopping", "stopped"};
     PyObject *pair = PyObject_CallNoArgs(self->snapshot);
     const char *state;
     unsigned int users;
@@ -35,13 +37,18 @@ static int take_snapshot(Control *self, gr_report *r) {
 }
 
 static void post(gr_report *r) {
-    if (active && active->thread) gr_control_report(active->thread, r);
-    else gr_report_free(r);
+    if (!active || !active->thread) {
+        gr_report_free(r);
+        return;
+    }
+    if (take_snapshot(active, r) < 0) PyErr_WriteUnraisable(active->snapshot);
+    gr_control_report(active->thread, r);
 }
 
 static int send_report(Control *self, gr_report_kind kind) {
-    gr_report *r = kind == GR_REPORT_STARTED || kind == GR_REPORT_RESET ? gr_report_new(kind)
-                                                                        : gr_py_stats_hand_over(self->stats, kind);
+    gr_report *r = kind == GR_REPORT_STARTED || kind == GR_REPORT_RESET
+                       ? gr_report_new(kind)
+                       : gr_py_stats_hand_over(self->stats, kind);
     if (!r) {
         if (!PyErr_Occurred()) PyErr_NoMemory();
         return -1;
@@ -51,7 +58,8 @@ static int send_report(Control *self, gr_report_kind kind) {
             gr_report_free(r);
             return -1;
         }
-        PyErr_WriteUnraisable(self->snapshot); /* the last figures go out whatever the state is called */
+        PyErr_WriteUnraisable(
+            self->snapshot); /* the last figures go out whatever the state is called */
     }
     gr_control_report(self->thread, r);
     return 0;
@@ -69,11 +77,14 @@ static PyObject *call_order(Control *self, const gr_order *o) {
     static const char *const reasons[] = {"run_time", "sigint", "sigterm"};
     switch (o->kind) {
     case GR_ORDER_PING: break;
-    case GR_ORDER_STOP: return PyObject_CallFunction(self->on_order, "ssO", "stop", reasons[o->reason], Py_None);
+    case GR_ORDER_STOP:
+        return PyObject_CallFunction(self->on_order, "ssO", "stop", reasons[o->reason], Py_None);
     case GR_ORDER_USAGE:
         return PyObject_CallFunction(self->on_order, "s(dK)O", "usage", o->cpu_percent,
-                                     (unsigned long long)o->memory_bytes, o->cpu_warning ? Py_True : Py_False);
-    case GR_ORDER_USERS: return PyObject_CallFunction(self->on_order, "siO", "users", (int)o->users_change, Py_None);
+                                     (unsigned long long)o->memory_bytes,
+                                     o->cpu_warning ? Py_True : Py_False);
+    case GR_ORDER_USERS:
+        return PyObject_CallFunction(self->on_order, "siO", "users", (int)o->users_change, Py_None);
     }
     return Py_NewRef(Py_None);
 }
@@ -101,7 +112,7 @@ static int start_thread(Control *self, const gr_control_opts *opts) {
     gr_loop *loop = gr_py_loop();
     if (!loop) return -1;
     int rc = gr_control_start(&self->thread, opts, loop, on_order, self, &why);
-    if (rc < 0) PyErr_Format(PyExc_OSError, "%.*s", (int)why.n, why.p ? why.p : "");
+    if (rc < 0) gr_py_raise(PyExc_OSError, gr_buf_str(&why));
     gr_buf_deinit(&why);
     if (rc < 0) return -1;
     active = self;
@@ -113,15 +124,17 @@ static int start_thread(Control *self, const gr_control_opts *opts) {
 }
 
 static int control_init(PyObject *op, PyObject *args, PyObject *kwargs) {
-    static const char *const names[] = {"stats", "on_order", "snapshot", "run_time", "tables", "only_summary", "json",
-                                        "json_file", "csv_prefix", "csv_full_history", "handle_signals", NULL};
+    static const char *const names[] = {
+        "stats", "on_order",  "snapshot",   "run_time",         "tables",         "only_summary",
+        "json",  "json_file", "csv_prefix", "csv_full_history", "handle_signals", NULL};
     Control *self = (Control *)op;
     PyObject *stats, *order, *snapshot, *json_file = Py_None, *csv = Py_None;
     double run_time = 0;
     int tables = 1, only_summary = 0, json = 0, history = 0, signals = 0;
     char **words = (char **)(uintptr_t)names;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOO|$dpppOOpp", words, &stats, &order, &snapshot, &run_time, &tables,
-                                     &only_summary, &json, &json_file, &csv, &history, &signals))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOO|$dpppOOpp", words, &stats, &order,
+                                     &snapshot, &run_time, &tables, &only_summary, &json,
+                                     &json_file, &csv, &history, &signals))
         return -1;
     if (self->thread || active || !gr_py_stats_check(stats)) {
         PyErr_SetString(PyExc_RuntimeError, "one Control at a time, over a RequestStats");
@@ -162,16 +175,16 @@ static PyObject *control_finish(PyObject *op, PyObject *unused) {
     Control *self = (Control *)op;
     if (!self->thread) Py_RETURN_NONE;
     gr_loop *loop = gr_py_loop();
-    if (loop) gr_timer_stop(loop, &self->timer);
-    if (send_report(self, GR_REPORT_FINAL) < 0) return NULL;
+    if (!loop) return NULL;
+    gr_timer_stop(loop, &self->timer);
+    /* Without memory for the last figures the thread is ended all the same: it refers to this. */
+    if (send_report(self, GR_REPORT_FINAL) < 0) PyErr_WriteUnraisable(op);
     gr_py_stats_connect(self->stats, NULL);
     gr_control *thread = self->thread;
     self->thread = NULL;
     active = NULL;
-    Py_BEGIN_ALLOW_THREADS
-    gr_control_finish(thread);
-    Py_END_ALLOW_THREADS
-    Py_RETURN_NONE;
+    Py_BEGIN_ALLOW_THREADS gr_control_finish(thread);
+    Py_END_ALLOW_THREADS Py_RETURN_NONE;
 }
 
 static int control_traverse(PyObject *op, visitproc visit, void *arg) {
@@ -210,7 +223,8 @@ static PyMethodDef METHODS[] = {
      "Hand over the last figures, wait until everything is written, end the thread."},
     {0}};
 static PyType_Slot SLOTS[] = {
-    {Py_tp_doc, (void *)(uintptr_t) "The process's control thread: console, files, run time, signals."},
+    {Py_tp_doc,
+     (void *)(uintptr_t) "The process's control thread: console, files, run time, signals."},
     {Py_tp_new, PyType_GenericNew},
     {Py_tp_init, control_init},
     {Py_tp_dealloc, control_dealloc},
@@ -223,7 +237,28 @@ static PyType_Spec SPEC = {.name = "locust._engine.Control",
                            .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
                            .slots = SLOTS};
 
+static PyObject *open_log(PyObject *module, PyObject *args) {
+    PyObject *path, *encoded = NULL;
+    int level;
+    (void)module;
+    if (!PyArg_ParseTuple(args, "Oi:open_log", &path, &level)) return NULL;
+    if (path != Py_None && !PyUnicode_FSConverter(path, &encoded)) return NULL;
+    int rc = gr_log_open(encoded ? PyBytes_AS_STRING(encoded) : NULL, (gr_log_level)level);
+    if (rc < 0) {
+        errno = -rc;
+        PyErr_SetFromErrnoWithFilenameObject(PyExc_OSError, path);
+    }
+    Py_XDECREF(encoded);
+    return rc < 0 ? NULL : Py_NewRef(Py_None);
+}
+
+static PyMethodDef FUNCTIONS[] = {
+    {"open_log", open_log, METH_VARARGS,
+     "open_log(path, level)\n--\n\nWhere lines of the control thread go, and from which level on; None: to "
+     "stderr. Before there is a Control."},
+    {0}};
+
 int gr_py_init_control(PyObject *module) {
     control_type = gr_py_add_type(module, &SPEC, NULL);
-    return control_type ? 0 : -1;
+    return control_type ? PyModule_AddFunctions(module, FUNCTIONS) : -1;
 }

@@ -31,11 +31,11 @@ static struct {
     gr_loop *loop;
     PyGreenlet *hub;
     PyObject *io, *prepare, *kick, *poll_callback; /* gevent watchers */
-    gr_list awake;     /* parked greenlets to continue */
+    gr_list awake;                                 /* parked greenlets to continue */
     unsigned long thread;
-    bool polling;      /* inside gr_loop_poll */
-    bool kicked;       /* the kick timer is running */
-    bool holds_hub;    /* the watchers count as a reason for the hub to live */
+    bool polling;   /* inside gr_loop_poll */
+    bool kicked;    /* the kick timer is running */
+    bool holds_hub; /* the watchers count as a reason for the hub to live */
     uint32_t parked;
     uint64_t parks;
 } engine;
@@ -118,7 +118,8 @@ static PyObject *poll_once(PyObject *self, PyObject *unused) {
     Py_RETURN_NONE;
 }
 
-static PyObject *wake_only(PyObject *self, PyObject *unused) { /* the prepare watcher does the work */
+static PyObject *wake_only(PyObject *self,
+                           PyObject *unused) { /* the prepare watcher does the work */
     (void)self, (void)unused;
     Py_RETURN_NONE;
 }
@@ -186,12 +187,17 @@ gr_loop *gr_py_loop(void) {
 /* --- parking ------------------------------------------------------------------------------ */
 
 int gr_py_park(gr_parked *p) {
+    if (p->greenlet) {
+        PyErr_SetString(PyExc_RuntimeError, "another greenlet already waits for this");
+        return -1;
+    }
     PyGreenlet *self = PyGreenlet_GetCurrent(); /* owned */
     if (!self) return -1;
     if (self == engine.hub) {
         Py_DECREF(self);
-        PyErr_SetString(PyExc_RuntimeError, "a blocking call was made from the hub's own callbacks: "
-                                            "use gevent.spawn for code that waits");
+        PyErr_SetString(PyExc_RuntimeError,
+                        "a blocking call was made from the hub's own callbacks: "
+                        "use gevent.spawn for code that waits");
         return -1;
     }
     gr_list_init(&p->link);
@@ -200,6 +206,8 @@ int gr_py_park(gr_parked *p) {
     engine.parked++;
     engine.parks++;
     int rc = engine.polling ? 0 : hold_hub();
+    /* Whoever parks has given the loop work, maybe long after gr_py_loop kicked the hub. */
+    if (rc == 0) rc = note_work();
     while (rc == 0 && !p->ready) { /* others may switch to a greenlet they hold: not our news */
         PyObject *news = PyGreenlet_Switch(engine.hub, NULL, NULL);
         if (!news) rc = -1;
@@ -228,7 +236,8 @@ static void run_awake(void) {
         PyObject *greenlet = Py_NewRef(p->greenlet);
         gr_list_remove(link);
         PyObject *result = PyGreenlet_Switch((PyGreenlet *)greenlet, NULL, NULL);
-        if (!result) PyErr_WriteUnraisable(greenlet); /* gevent's greenlets keep their own exceptions */
+        if (!result)
+            PyErr_WriteUnraisable(greenlet); /* gevent's greenlets keep their own exceptions */
         Py_XDECREF(result);
         Py_DECREF(greenlet);
     }
@@ -275,8 +284,10 @@ int gr_py_sleep_until(gr_ns due_at) {
     sleeper *s = loop ? sleeper_get() : NULL;
     if (!s) return -1;
     int rc = gr_timer_start(loop, &s->timer, due_at);
-    if (rc < 0) PyErr_NoMemory();
-    else rc = gr_py_park(&s->parked);
+    if (rc < 0)
+        PyErr_NoMemory();
+    else
+        rc = gr_py_park(&s->parked);
     gr_timer_stop(loop, &s->timer);
     sleeper_put(s);
     return rc < 0 ? -1 : 0;
@@ -295,6 +306,16 @@ int gr_py_yield(void) {
 
 uint64_t gr_py_park_count(void) {
     return engine.parks;
+}
+
+gr_str gr_py_utf8_any(PyObject *unicode, PyObject **hold) {
+    gr_str s = gr_py_utf8(unicode);
+    *hold = NULL;
+    if (s.p || !PyErr_ExceptionMatches(PyExc_UnicodeEncodeError)) return s;
+    PyErr_Clear();
+    *hold = PyUnicode_AsEncodedString(unicode, "utf-8", "backslashreplace");
+    if (!*hold) return s;
+    return (gr_str){PyBytes_AS_STRING(*hold), (size_t)PyBytes_GET_SIZE(*hold)};
 }
 
 /* --- module functions --------------------------------------------------------------------- */
@@ -325,7 +346,8 @@ static PyObject *py_error_text(PyObject *self, PyObject *code) {
 static PyMethodDef METHODS[] = {
     {"monotonic", py_monotonic, METH_NOARGS,
      "monotonic()\n--\n\nSeconds on the engine's clock, which time.sleep's patches cannot touch."},
-    {"error_text", py_error_text, METH_O, "error_text(code)\n--\n\nThe engine's text for an error code."},
+    {"error_text", py_error_text, METH_O,
+     "error_text(code)\n--\n\nThe engine's text for an error code."},
     {"sleep", py_sleep, METH_O,
      "sleep(seconds)\n--\n\nLet other greenlets run for this long; precise to well below a "
      "millisecond."},

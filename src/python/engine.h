@@ -43,10 +43,12 @@ typedef struct gr_parked {
     bool ready;
 } gr_parked;
 
-/* Switch to the hub until gr_py_wake. 0, or -1 with an exception that was thrown into the greenlet
- * (GreenletExit, Timeout): then whatever was waited for must be cancelled by the caller. */
+/* Switch to the hub until gr_py_wake. One greenlet at a time can wait by `p`. 0, or -1 with an
+ * exception that was thrown into the greenlet (GreenletExit, Timeout): then whatever was waited for
+ * must be cancelled by the caller. */
 int gr_py_park(gr_parked *p);
-/* From a loop callback: continue the greenlet when this turn's callbacks are through. */
+/* Continue the greenlet, if one waits, when this turn's callbacks are through. From a loop callback,
+ * or followed by gr_py_loop. */
 void gr_py_wake(gr_parked *p);
 
 /* Let other greenlets and the loop run once, without waiting. 0 or -1 as gr_py_park. */
@@ -58,11 +60,12 @@ uint64_t gr_py_park_count(void);
 
 /* Names that are looked up often, interned once. */
 #define GR_PY_NAMES(X)                                                                             \
-    X(args) X(catch_exceptions) X(client) X(context) X(environment) X(events) X(exception)         \
-    X(execute_next_task) X(execute_task) X(fire) X(get_next_task) X(name) X(on_start) X(on_stop)   \
-    X(request) X(request_type) X(reschedule) X(response) X(response_length) X(response_time)       \
-    X(run) X(start_time) X(tasks) X(url) X(user) X(user_error) X(wait) X(wait_time)                \
-    X(wait_function) X(min_wait) X(max_wait) X(_task_queue)
+    X(args)                                                                                        \
+    X(catch_exceptions) X(client) X(context) X(environment) X(events) X(exception)                 \
+        X(execute_next_task) X(execute_task) X(fire) X(get_next_task) X(name) X(on_start)          \
+            X(on_stop) X(request) X(request_type) X(reschedule) X(response) X(response_length)     \
+                X(response_time) X(run) X(start_time) X(tasks) X(url) X(user) X(user_error)        \
+                    X(wait) X(wait_time) X(wait_function) X(min_wait) X(max_wait) X(_task_queue)
 struct gr_py_names {
 #define X(n) PyObject *n;
     GR_PY_NAMES(X)
@@ -70,13 +73,22 @@ struct gr_py_names {
 };
 extern struct gr_py_names gr_py_name;
 
-static inline gr_str gr_py_utf8(PyObject *unicode) { /* p is NULL, exception set, when not encodable */
+static inline gr_str
+gr_py_utf8(PyObject *unicode) { /* p is NULL, exception set, when not encodable */
     Py_ssize_t n;
     const char *p = PyUnicode_AsUTF8AndSize(unicode, &n);
     return (gr_str){p, p ? (size_t)n : 0};
 }
+/* The same for any str: a lone surrogate, for which UTF-8 has no bytes, becomes an escape such as
+ * \ud800. Valid as long as `unicode` and `*hold` (owned by the caller, may be NULL) live. */
+gr_str gr_py_utf8_any(PyObject *unicode, PyObject **hold);
 static inline PyObject *gr_py_text(gr_str s) { /* bytes that are not UTF-8 become U+DC80.. */
     return PyUnicode_DecodeUTF8(s.p ? s.p : "", (Py_ssize_t)s.n, "surrogateescape");
+}
+static inline void gr_py_raise(PyObject *type, gr_str why) { /* PyErr_Format knows no "%.*s" */
+    PyObject *text = gr_py_text(why);
+    if (text) PyErr_SetObject(type, text);
+    Py_XDECREF(text);
 }
 
 #endif

@@ -8,18 +8,17 @@
 #include "python/event.h"
 #include "base/clock.h"
 #include "python/stats.h"
+#include "python/tasks.h"
 
 #include <structmember.h>
 
 typedef struct EventHook {
-    PyObject_HEAD
-    PyObject *handlers; /* list */
-    PyObject *dict;     /* attributes that users hang on a hook */
+    PyObject_HEAD PyObject *handlers; /* list */
+    PyObject *dict;                   /* attributes that users hang on a hook */
 } EventHook;
 
 typedef struct RequestRecorder {
-    PyObject_HEAD
-    PyObject *stats; /* locust._engine.Stats */
+    PyObject_HEAD PyObject *stats; /* locust._engine.Stats */
     vectorcallfunc vectorcall;
 } RequestRecorder;
 
@@ -27,17 +26,27 @@ static PyTypeObject *hook_type, *recorder_type;
 
 /* --- the recorder ------------------------------------------------------------------------- */
 
+static int record_failed(RequestRecorder *self, gr_str method, gr_str name, const gr_sample *sample,
+                         PyObject *exception) {
+    PyObject *hold = NULL, *text = gr_py_stats_error_text(exception);
+    gr_str error = text ? gr_py_utf8_any(text, &hold) : (gr_str){0};
+    int rc = error.p ? gr_py_stats_record(self->stats, method, name, sample, &error) : -1;
+    Py_XDECREF(hold);
+    Py_XDECREF(text);
+    return rc;
+}
+
 static int record(RequestRecorder *self, PyObject *method, PyObject *name, const gr_sample *sample,
                   PyObject *exception) {
-    gr_str m = gr_py_utf8(method);
-    gr_str n = m.p ? gr_py_utf8(name) : (gr_str){0};
-    if (!n.p) return -1;
-    int failed = exception ? PyObject_IsTrue(exception) : 0;
-    if (failed <= 0) return failed < 0 ? -1 : gr_py_stats_record(self->stats, m, n, sample, NULL);
-    PyObject *text = gr_py_stats_error_text(exception);
-    gr_str error = text ? gr_py_utf8(text) : (gr_str){0};
-    int rc = error.p ? gr_py_stats_record(self->stats, m, n, sample, &error) : -1;
-    Py_XDECREF(text);
+    PyObject *hold_m, *hold_n = NULL;
+    gr_str m = gr_py_utf8_any(method, &hold_m);
+    gr_str n = m.p ? gr_py_utf8_any(name, &hold_n) : (gr_str){0};
+    int failed = exception && n.p ? PyObject_IsTrue(exception) : 0;
+    int rc = n.p && failed >= 0 ? 0 : -1;
+    if (rc == 0 && failed) rc = record_failed(self, m, n, sample, exception);
+    else if (rc == 0) rc = gr_py_stats_record(self->stats, m, n, sample, NULL);
+    Py_XDECREF(hold_n);
+    Py_XDECREF(hold_m);
     return rc;
 }
 
@@ -102,12 +111,12 @@ static PyObject *recorder_call(PyObject *callable, PyObject *const *args, size_t
                                          "response_time and response_length");
         return NULL;
     }
-    if (!PyUnicode_Check(a.request_type) || !PyUnicode_Check(a.name)) {
-        PyErr_SetString(PyExc_TypeError, "the request event's request_type and name must be str");
-        return NULL;
-    }
     if (to_sample(&a, &sample) < 0) return NULL;
-    if (record(self, a.request_type, a.name, &sample, a.exception) < 0) return NULL;
+    PyObject *type = PyObject_Str(a.request_type), *name = type ? PyObject_Str(a.name) : NULL;
+    int rc = name ? record(self, type, name, &sample, a.exception) : -1;
+    Py_XDECREF(name);
+    Py_XDECREF(type);
+    if (rc < 0) return NULL;
     Py_RETURN_NONE;
 }
 
@@ -161,11 +170,11 @@ static PyType_Slot RECORDER_SLOTS[] = {
     {Py_tp_call, PyVectorcall_Call},
     {Py_tp_members, RECORDER_MEMBERS},
     {0, NULL}};
-static PyType_Spec RECORDER_SPEC = {
-    .name = "locust._engine.RequestRecorder",
-    .basicsize = sizeof(RequestRecorder),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL,
-    .slots = RECORDER_SLOTS};
+static PyType_Spec RECORDER_SPEC = {.name = "locust._engine.RequestRecorder",
+                                    .basicsize = sizeof(RequestRecorder),
+                                    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC |
+                                             Py_TPFLAGS_HAVE_VECTORCALL,
+                                    .slots = RECORDER_SLOTS};
 
 /* --- the hook ----------------------------------------------------------------------------- */
 
@@ -295,9 +304,11 @@ static PyMethodDef HOOK_METHODS[] = {
      "add_listener($self, handler, /)\n--\n\nCall `handler` with keyword arguments at every event. "
      "Returns it, so that this\nworks as a decorator."},
     {"remove_listener", hook_remove, METH_O,
-     "remove_listener($self, handler, /)\n--\n\nForget `handler`; ValueError when it is not there."},
+     "remove_listener($self, handler, /)\n--\n\nForget `handler`; ValueError when it is not "
+     "there."},
     {"fire", (PyCFunction)(void (*)(void))hook_fire, METH_VARARGS | METH_KEYWORDS,
-     "fire($self, /, *, reverse=False, **kwargs)\n--\n\nCall the listeners in order of registration "
+     "fire($self, /, *, reverse=False, **kwargs)\n--\n\nCall the listeners in order of "
+     "registration "
      "(or in reverse). What a listener\nraises is logged, except Locust's control-flow exceptions, "
      "which go on."},
     {0}};
@@ -314,11 +325,11 @@ static PyType_Slot HOOK_SLOTS[] = {
     {Py_tp_methods, HOOK_METHODS},
     {Py_tp_members, HOOK_MEMBERS},
     {0, NULL}};
-static PyType_Spec HOOK_SPEC = {
-    .name = "locust._engine.EventHook",
-    .basicsize = sizeof(EventHook),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
-    .slots = HOOK_SLOTS};
+static PyType_Spec HOOK_SPEC = {.name = "locust._engine.EventHook",
+                                .basicsize = sizeof(EventHook),
+                                .flags =
+                                    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
+                                .slots = HOOK_SLOTS};
 
 /* --- the engine's own requests ------------------------------------------------------------ */
 
@@ -359,6 +370,17 @@ static int record_request(PyObject *recorder, const gr_py_request *r) {
                   r->exception == Py_None ? NULL : r->exception);
 }
 
+/* The same with the sample as it was taken. */
+static void record_anyway(PyObject *handlers, Py_ssize_t from, const gr_py_request *r) {
+    PyObject *type, *value, *tb;
+    PyErr_Fetch(&type, &value, &tb);
+    for (Py_ssize_t i = from; i < PyList_GET_SIZE(handlers); i++) {
+        PyObject *h = PyList_GET_ITEM(handlers, i);
+        if (Py_IS_TYPE(h, recorder_type) && record_request(h, r) < 0) PyErr_WriteUnraisable(h);
+    }
+    PyErr_Restore(type, value, tb);
+}
+
 /* Listeners other than recorders exist: give them keywords. */
 static int fire_mixed(PyObject *list, const gr_py_request *r) {
     PyObject *words = request_keywords(r);
@@ -374,7 +396,7 @@ static int fire_mixed(PyObject *list, const gr_py_request *r) {
         PyObject *result = PyObject_Call(h, none, words);
         Py_XDECREF(result);
         if (result || listener_failed() == 0) continue;
-        count_anyway(handlers, i + 1, words);
+        record_anyway(handlers, i + 1, r);
         rc = -1;
     }
     Py_XDECREF(none);
@@ -384,7 +406,8 @@ static int fire_mixed(PyObject *list, const gr_py_request *r) {
 }
 
 int gr_py_event_fire_request(PyObject *hook, gr_py_request *r) {
-    if (!PyObject_TypeCheck(hook, hook_type)) { /* a test's double, for instance */
+    if (!PyObject_TypeCheck(hook, hook_type) || gr_py_overrides(hook, hook_type, gr_py_name.fire)) {
+        /* a test's double, for instance */
         PyObject *words = request_keywords(r);
         PyObject *fire = words ? PyObject_GetAttr(hook, gr_py_name.fire) : NULL;
         PyObject *none = fire ? PyTuple_New(0) : NULL;
@@ -397,10 +420,15 @@ int gr_py_event_fire_request(PyObject *hook, gr_py_request *r) {
     }
     PyObject *handlers = ((EventHook *)hook)->handlers;
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(handlers); i++)
-        if (!Py_IS_TYPE(PyList_GET_ITEM(handlers, i), recorder_type)) return fire_mixed(handlers, r);
-    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(handlers); i++)
-        if (record_request(PyList_GET_ITEM(handlers, i), r) < 0) return -1;
-    return 0;
+        if (!Py_IS_TYPE(PyList_GET_ITEM(handlers, i), recorder_type))
+            return fire_mixed(handlers, r);
+    int rc = 0;
+    for (Py_ssize_t i = 0; rc == 0 && i < PyList_GET_SIZE(handlers); i++) {
+        PyObject *h = Py_NewRef(PyList_GET_ITEM(handlers, i)); /* a failure's repr() may remove it */
+        rc = record_request(h, r);
+        Py_DECREF(h);
+    }
+    return rc;
 }
 
 int gr_py_init_event(PyObject *module) {

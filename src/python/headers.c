@@ -9,8 +9,7 @@
 #include <structmember.h>
 
 typedef struct Headers {
-    PyObject_HEAD
-    PyObject *fields; /* dict: lower-case str -> (name, value) */
+    PyObject_HEAD PyObject *fields; /* dict: lower-case str -> (name, value) */
     uint64_t version;
 } Headers;
 
@@ -18,7 +17,8 @@ static PyTypeObject *headers_type;
 
 static PyObject *lower_key(PyObject *key) {
     if (PyBytes_Check(key)) {
-        PyObject *text = PyUnicode_DecodeLatin1(PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key), NULL);
+        PyObject *text =
+            PyUnicode_DecodeLatin1(PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key), NULL);
         PyObject *lower = text ? PyObject_CallMethod(text, "lower", NULL) : NULL;
         Py_XDECREF(text);
         return lower;
@@ -30,7 +30,8 @@ static PyObject *lower_key(PyObject *key) {
     return PyObject_CallMethod(key, "lower", NULL);
 }
 
-static PyObject *pair_of(PyObject *op, PyObject *key) { /* borrowed; NULL without exception: absent */
+static PyObject *pair_of(PyObject *op,
+                         PyObject *key) { /* borrowed; NULL without exception: absent */
     PyObject *lower = lower_key(key);
     if (!lower) return NULL;
     PyObject *pair = PyDict_GetItemWithError(((Headers *)op)->fields, lower);
@@ -158,7 +159,8 @@ static int add_pairs(PyObject *op, PyObject *pairs) {
             if (pair) PyErr_SetString(PyExc_ValueError, "headers are (name, value) pairs");
             rc = -1;
         } else {
-            rc = headers_set(op, PySequence_Fast_GET_ITEM(pair, 0), PySequence_Fast_GET_ITEM(pair, 1));
+            rc = headers_set(op, PySequence_Fast_GET_ITEM(pair, 0),
+                             PySequence_Fast_GET_ITEM(pair, 1));
         }
         Py_XDECREF(pair);
         Py_DECREF(item);
@@ -273,7 +275,8 @@ static PyMethodDef METHODS[] = {
     {"clear", headers_clear_all, METH_NOARGS, "Remove every field."},
     {0}};
 static PyType_Slot SLOTS[] = {
-    {Py_tp_doc, (void *)(uintptr_t) "Headers(fields=None, **more)\n--\n\nHeader fields by name, in any case."},
+    {Py_tp_doc,
+     (void *)(uintptr_t) "Headers(fields=None, **more)\n--\n\nHeader fields by name, in any case."},
     {Py_tp_new, headers_tp_new},
     {Py_tp_init, headers_init},
     {Py_tp_dealloc, headers_dealloc},
@@ -363,7 +366,8 @@ static int render_one(PyObject *name, PyObject *value, gr_head *head) {
     if (wire_text(name, &hold_name, &n) < 0) return -1;
     int rc = wire_text(value, &hold_value, &v);
     if (rc == 0 && (rc = gr_head_add(head, n, gr_str_trim(v))) < 0) {
-        if (rc == GR_E_NOMEM) PyErr_NoMemory();
+        if (rc == GR_E_NOMEM)
+            PyErr_NoMemory();
         else
             PyErr_Format(PyExc_ValueError,
                          "invalid header %R: %R (names are tokens, values hold no line breaks)",

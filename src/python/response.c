@@ -62,6 +62,8 @@ static int response_traverse(PyObject *op, visitproc visit, void *arg) {
 
 static int response_clear(PyObject *op) {
     Response *r = (Response *)op;
+    /* An unread stream ends here: the session, which may go with the next line, must be idle then. */
+    gr_exchange_cancel(&r->x);
     Py_CLEAR(r->session);
     Py_CLEAR(r->method);
     Py_CLEAR(r->name);
@@ -103,9 +105,9 @@ static void response_dealloc(PyObject *op) {
     fresh = fresh && !r->finalized;
     PyObject_GC_UnTrack(op);
     if (r->weakrefs) PyObject_ClearWeakRefs(op);
-    if (r->x.state != GR_X_IDLE) gr_exchange_cancel(&r->x);
     response_clear(op);
-    if (fresh && free_n < FREE_RESPONSES_MAX && r->x.response.body.cap <= KEPT_BODY_MAX && !GR_NO_POOLS) {
+    if (fresh && free_n < FREE_RESPONSES_MAX && r->x.response.body.cap <= KEPT_BODY_MAX &&
+        !GR_NO_POOLS) {
         r->start_time = 0;
         r->called_at = r->returned_at = r->due_at = 0;
         r->fast = r->catching = r->entered = r->reported = r->streaming = r->encoding_known = false;
@@ -176,20 +178,38 @@ static PyObject *get_meta(PyObject *op, void *closure) {
     PyObject *verdict = r->session ? gr_py_response_verdict(r) : Py_NewRef(Py_None);
     PyObject *url = PyObject_GetAttr(op, gr_py_name.url);
     if (verdict && url)
-        r->meta = Py_BuildValue(
-            "{s:O,s:O,s:N,s:K,s:O,s:O,s:O,s:d,s:O,s:N,s:N,s:N}", "request_type", r->method, "name",
-            r->name, "response_time", milliseconds(s.response_ns), "response_length",
-            (unsigned long long)s.bytes, "response", op, "context",
-            r->context ? r->context : Py_None, "exception", verdict, "start_time", r->start_time,
-            "url", url, "service_time", milliseconds(s.service_ns), "due_time",
-            milliseconds(s.due_ns), "lag", milliseconds(s.lag_ns));
+        r->meta =
+            Py_BuildValue("{s:O,s:O,s:N,s:K,s:O,s:O,s:O,s:d,s:O,s:N,s:N,s:N}", "request_type",
+                          r->method, "name", r->name, "response_time", milliseconds(s.response_ns),
+                          "response_length", (unsigned long long)s.bytes, "response", op, "context",
+                          r->context ? r->context : Py_None, "exception", verdict, "start_time",
+                          r->start_time, "url", url, "service_time", milliseconds(s.service_ns),
+                          "due_time", milliseconds(s.due_ns), "lag", milliseconds(s.lag_ns));
     Py_XDECREF(url);
     Py_XDECREF(verdict);
     return Py_XNewRef(r->meta);
 }
 
-/* Take over what the user edited in request_meta. Borrowed references into `meta`. */
+/* The time that the user put into request_meta. 0, or -1 with an exception. */
+static int edited_time(PyObject *ms, gr_sample *sample) {
+    if (ms == Py_None) {
+        sample->response_ns = GR_TIME_NONE;
+        return 0;
+    }
+    double v = PyFloat_AsDouble(ms);
+    if (v == -1.0 && PyErr_Occurred()) return -1;
+    if (!(v > -9e12 && v < 9e12)) { /* NaN, infinities and what no int64 of ns holds */
+        PyErr_Format(PyExc_ValueError, "request_meta: response_time=%R is not a time in ms", ms);
+        return -1;
+    }
+    sample->response_ns = (int64_t)(v * 1e6);
+    return 0;
+}
+
+/* Take over what the user edited in request_meta, or added: all of it goes to the listeners. Borrowed
+ * references into `meta`. 0, or -1 with an exception for what cannot be used. */
 static int apply_meta(PyObject *meta, gr_py_request *q) {
+    static const char *const own[] = {"service_time", "due_time", "lag"}; /* listeners know them not */
     PyObject *name = PyDict_GetItemWithError(meta, gr_py_name.name);
     PyObject *type = PyDict_GetItemWithError(meta, gr_py_name.request_type);
     PyObject *ms = PyDict_GetItemWithError(meta, gr_py_name.response_time);
@@ -198,10 +218,16 @@ static int apply_meta(PyObject *meta, gr_py_request *q) {
     if (name && PyUnicode_Check(name)) q->name = name;
     if (type && PyUnicode_Check(type)) q->request_type = type;
     if (context && context != Py_None) q->context = context;
-    if (ms == Py_None) q->sample.response_ns = GR_TIME_NONE;
-    else if (ms) q->sample.response_ns = (int64_t)(PyFloat_AsDouble(ms) * 1e6);
-    if (length && PyLong_Check(length)) q->sample.bytes = PyLong_AsUnsignedLongLong(length);
-    return PyErr_Occurred() ? -1 : 0;
+    for (size_t i = 0; i < GR_LEN(own); i++)
+        if (PyDict_DelItemString(meta, own[i]) < 0) PyErr_Clear(); /* the user has removed it */
+    if (PyDict_SetItem(meta, gr_py_name.exception, q->exception) < 0) return -1;
+    q->extra = meta;
+    if (length && PyLong_Check(length)) {
+        unsigned long long bytes = PyLong_AsUnsignedLongLong(length);
+        if (PyErr_Occurred()) return -1;
+        q->sample.bytes = bytes;
+    }
+    return ms ? edited_time(ms, &q->sample) : 0;
 }
 
 int gr_py_response_report(Response *r, PyObject *exception) {
@@ -227,7 +253,8 @@ int gr_py_response_report(Response *r, PyObject *exception) {
     };
     PyObject *meta = Py_XNewRef(r->meta);
     int rc = url ? 0 : -1;
-    if (rc == 0 && meta) rc = apply_meta(meta, &q);
+    /* An edit that cannot be used does not lose the request: it counts as measured. */
+    if (rc == 0 && meta && apply_meta(meta, &q) < 0) PyErr_WriteUnraisable((PyObject *)r);
     if (rc == 0) rc = gr_py_event_fire_request(hook, &q);
     Py_CLEAR(r->meta); /* it refers back to this object */
     Py_XDECREF(meta);
@@ -274,7 +301,8 @@ static PyObject *response_failure(PyObject *op, PyObject *reason) {
         Py_RETURN_NONE;
     }
     PyObject *module = PyImport_ImportModule("locust.exception");
-    PyObject *wrapped = module ? PyObject_CallMethod(module, "CatchResponseError", "O", reason) : NULL;
+    PyObject *wrapped =
+        module ? PyObject_CallMethod(module, "CatchResponseError", "O", reason) : NULL;
     Py_XDECREF(module);
     if (!wrapped) return NULL;
     Py_XSETREF(r->mark, wrapped);
@@ -307,18 +335,26 @@ static int judge_exception(Response *r, PyObject *value, PyObject **verdict, boo
     return *verdict ? 1 : -1;
 }
 
+/* The default rule; of a good response also what the user put into request_meta["exception"]. */
+static PyObject *verdict_of_block(Response *r) {
+    PyObject *verdict = gr_py_response_verdict(r);
+    if (verdict != Py_None || !r->meta) return verdict;
+    PyObject *edited = PyDict_GetItemWithError(r->meta, gr_py_name.exception);
+    if (edited) Py_SETREF(verdict, Py_NewRef(edited));
+    return verdict;
+}
+
 static PyObject *response_exit(PyObject *op, PyObject *const *args, Py_ssize_t n) {
     Response *r = (Response *)op;
     PyObject *value = n >= 2 ? args[1] : Py_None;
     PyObject *verdict = NULL;
     bool swallow = false;
-    r->entered = false;
     if (r->reported || !r->catching) Py_RETURN_FALSE;
     if (value != Py_None && PyExceptionInstance_Check(value)) {
         if (judge_exception(r, value, &verdict, &swallow) < 0) return NULL;
         if (r->mark) Py_SETREF(verdict, Py_NewRef(r->mark));
     } else {
-        verdict = r->mark ? Py_NewRef(r->mark) : gr_py_response_verdict(r);
+        verdict = r->mark ? Py_NewRef(r->mark) : verdict_of_block(r);
     }
     int rc = verdict ? gr_py_response_report(r, verdict) : -1;
     Py_XDECREF(verdict);
@@ -327,13 +363,18 @@ static PyObject *response_exit(PyObject *op, PyObject *const *args, Py_ssize_t n
 
 /* --- contents ----------------------------------------------------------------------------- */
 
-static PyObject *empty_when_failed(const Response *r) { /* requests and Locust's fast client: None */
+static PyObject *
+empty_when_failed(const Response *r) { /* requests and Locust's fast client: None */
     return r->error && r->x.response.status == 0 ? Py_None : NULL;
 }
 
 /* Read the rest of a streamed body into response.body. 0, or -1. */
 static int read_some(Response *r) {
     gr_exchange_cb *more = on_done;
+    if (r->parked.greenlet) {
+        PyErr_SetString(PyExc_RuntimeError, "another greenlet is reading this response");
+        return -1;
+    }
     int rc = gr_exchange_read(&r->x, more);
     if (rc < 0) {
         PyErr_SetString(PyExc_OSError, gr_strerror(rc));
@@ -348,9 +389,9 @@ static int read_some(Response *r) {
     if (r->x.state == GR_X_IDLE) {
         r->streaming = false;
         if (r->x.error) {
-            PyObject *e = PyObject_CallMethod(r->session, "_failure", "Ois#", (PyObject *)r, r->x.error,
-                                              r->x.error_text.p ? r->x.error_text.p : "",
-                                              (Py_ssize_t)r->x.error_text.n);
+            PyObject *e = PyObject_CallMethod(
+                r->session, "_failure", "Ois#", (PyObject *)r, r->x.error,
+                r->x.error_text.p ? r->x.error_text.p : "", (Py_ssize_t)r->x.error_text.n);
             if (e) PyErr_SetObject((PyObject *)Py_TYPE(e), e);
             Py_XDECREF(e);
             return -1;
@@ -430,7 +471,8 @@ static PyObject *get_text(PyObject *op, void *closure) {
         r->text = r->fast ? Py_NewRef(Py_None) : PyUnicode_FromString("");
     } else if (encoding) {
         const char *codec = encoding == Py_None ? "utf-8" : PyUnicode_AsUTF8(encoding);
-        bool strict = encoding == Py_None; /* requests guesses then; UTF-8 is tried before guessing */
+        bool strict =
+            encoding == Py_None; /* requests guesses then; UTF-8 is tried before guessing */
         if (codec)
             r->text = PyUnicode_Decode(PyBytes_AS_STRING(content), PyBytes_GET_SIZE(content), codec,
                                        strict ? "strict" : "replace");
@@ -485,7 +527,8 @@ static int response_bool(PyObject *op) {
     return ((Response *)op)->x.response.status < 400 && !((Response *)op)->error;
 }
 
-static PyObject *get_elapsed(PyObject *op, void *closure) { /* to the end of the head, as requests */
+static PyObject *get_elapsed(PyObject *op,
+                             void *closure) { /* to the end of the head, as requests */
     (void)closure;
     static PyObject *timedelta;
     Response *r = (Response *)op;
@@ -584,7 +627,8 @@ static PyObject *header_values(PyObject *op, PyObject *name) { /* each value of 
     gr_str n = gr_py_utf8(name);
     if (!n.p) Py_CLEAR(list);
     for (const gr_header *h = NULL; list && (h = gr_headers_next(&inner(r)->headers, n, h));) {
-        PyObject *value = PyUnicode_DecodeLatin1(h->value.p ? h->value.p : "", (Py_ssize_t)h->value.n, NULL);
+        PyObject *value =
+            PyUnicode_DecodeLatin1(h->value.p ? h->value.p : "", (Py_ssize_t)h->value.n, NULL);
         if (!value || PyList_Append(list, value) < 0) Py_CLEAR(list);
         Py_XDECREF(value);
     }
@@ -607,9 +651,12 @@ static PyObject *response_raise(PyObject *op, PyObject *unused) {
     (void)unused;
     Response *r = (Response *)op;
     PyObject *e = NULL;
-    if (r->mark) e = Py_NewRef(r->mark);
-    else if (r->error) e = Py_NewRef(r->error);
-    else if (good_status(r) || (!r->fast && r->x.response.status < 400)) Py_RETURN_NONE;
+    if (r->mark)
+        e = Py_NewRef(r->mark);
+    else if (r->error)
+        e = Py_NewRef(r->error);
+    else if (good_status(r) || (!r->fast && r->x.response.status < 400))
+        Py_RETURN_NONE;
     else {
         PyObject *url = get_url(op, NULL);
         e = url ? PyObject_CallMethod(r->session, "_bad_status", "OO", op, url) : NULL;
@@ -627,7 +674,11 @@ static PyObject *response_raise(PyObject *op, PyObject *unused) {
 static PyObject *response_close(PyObject *op, PyObject *unused) {
     (void)unused;
     Response *r = (Response *)op;
-    if (r->streaming) gr_exchange_cancel(&r->x);
+    if (r->streaming) {
+        gr_exchange_cancel(&r->x);
+        gr_py_wake(&r->parked); /* another greenlet may be reading */
+        if (!gr_py_loop()) return NULL;
+    }
     r->streaming = false;
     Py_RETURN_NONE;
 }
@@ -675,7 +726,7 @@ static PyObject *response_iter_lines(PyObject *op, PyObject *args, PyObject *kwa
     return iter_helper(op, args, kwargs, "_iter_lines");
 }
 static PyObject *response_iter(PyObject *op) {
-    return call_helper("_iter_content", op);
+    return call_helper("_iter_pieces", op);
 }
 
 #define HELPED(attribute, helper, doc)                                                             \
@@ -694,8 +745,10 @@ static PyGetSetDef GETSET[] = {
     {"cookies", get_cookies, NULL, "cookies that this response set", NULL},
     {"error", get_error, NULL, "the exception that stands for a failed transfer, or None", NULL},
     {"request_meta", get_meta, NULL,
-     "what the request event will be fired with; may be edited inside a with block. Beside Locust's keys:\n"
-     "service_time, due_time and lag, in milliseconds.", NULL},
+     "what the request event will be fired with; may be edited inside a with block. Beside "
+     "Locust's keys:\n"
+     "service_time, due_time and lag, in milliseconds.",
+     NULL},
     HELPED("apparent_encoding", "_apparent_encoding", "the charset guessed from the body"),
     HELPED("request", "_sent_request", "what was sent"),
     HELPED("links", "_links", "the Link header, parsed"),
@@ -706,17 +759,21 @@ static PyMethodDef METHODS[] = {
     {"success", response_success, METH_NOARGS,
      "success($self, /)\n--\n\nCount this request as a success, whatever its status."},
     {"failure", response_failure, METH_O,
-     "failure($self, exc, /)\n--\n\nCount this request as a failure; `exc` is the reason: a text or an exception."},
+     "failure($self, exc, /)\n--\n\nCount this request as a failure; `exc` is the reason: a text "
+     "or an exception."},
     {"__enter__", response_enter, METH_NOARGS, NULL},
     {"__exit__", (PyCFunction)(void (*)(void))response_exit, METH_FASTCALL, NULL},
     {"json", (PyCFunction)(void (*)(void))response_json, METH_VARARGS | METH_KEYWORDS,
      "json($self, /, **kwargs)\n--\n\nThe body as JSON; kwargs go to json.loads."},
     {"raise_for_status", response_raise, METH_NOARGS,
-     "raise_for_status($self, /)\n--\n\nRaise what makes this response a failure, if anything does."},
-    {"iter_content", (PyCFunction)(void (*)(void))response_iter_content, METH_VARARGS | METH_KEYWORDS,
+     "raise_for_status($self, /)\n--\n\nRaise what makes this response a failure, if anything "
+     "does."},
+    {"iter_content", (PyCFunction)(void (*)(void))response_iter_content,
+     METH_VARARGS | METH_KEYWORDS,
      "iter_content(chunk_size=1, decode_unicode=False)\n--\n\nThe body piece by piece."},
     {"iter_lines", (PyCFunction)(void (*)(void))response_iter_lines, METH_VARARGS | METH_KEYWORDS,
-     "iter_lines(chunk_size=512, decode_unicode=False, delimiter=None)\n--\n\nThe body line by line."},
+     "iter_lines(chunk_size=512, decode_unicode=False, delimiter=None)\n--\n\nThe body line by "
+     "line."},
     {"header_values", header_values, METH_O,
      "header_values($self, name, /)\n--\n\nEvery value of a field that may be repeated."},
     {"close", response_close, METH_NOARGS, "Give up the rest of a streamed body."},
@@ -726,6 +783,7 @@ static PyMemberDef MEMBERS[] = {
     {"_name", T_OBJECT, offsetof(Response, name), READONLY, NULL},
     {"_method", T_OBJECT, offsetof(Response, method), READONLY, NULL},
     {"_session", T_OBJECT, offsetof(Response, session), READONLY, NULL},
+    {"_streaming", T_BOOL, offsetof(Response, streaming), READONLY, NULL},
     {"_sent_head", T_OBJECT, offsetof(Response, sent_head), READONLY, NULL},
     {"_sent_body", T_OBJECT, offsetof(Response, sent_body), READONLY, NULL},
     {"__dictoffset__", T_PYSSIZET, offsetof(Response, dict), READONLY, NULL},

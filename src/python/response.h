@@ -9,27 +9,27 @@
 #include "stats/stats.h"
 
 typedef struct Response {
-    PyObject_HEAD
-    gr_exchange x;
+    PyObject_HEAD gr_exchange x;
     gr_parked parked;
-    PyObject *session;           /* the client; tells how to judge and whom to tell */
-    PyObject *method, *name;     /* str; name is what statistics group by */
-    PyObject *context;           /* dict, None or NULL */
+    PyObject *session;               /* the client; tells how to judge and whom to tell */
+    PyObject *method, *name;         /* str; name is what statistics group by */
+    PyObject *context;               /* dict, None or NULL */
     PyObject *sent_head, *sent_body; /* what .request shows; NULL: not kept */
-    PyObject *error;             /* exception that stands for a failed transfer, or NULL */
-    PyObject *mark;              /* NULL: judge by status; Py_None: success(); else failure(...)'s exception */
-    PyObject *headers, *content, *text, *encoding, *history, *cookies, *meta; /* made when asked for */
+    PyObject *error;                 /* exception that stands for a failed transfer, or NULL */
+    PyObject *mark; /* NULL: judge by status; Py_None: success(); else failure(...)'s exception */
+    PyObject *headers, *content, *text, *encoding, *history, *cookies,
+        *meta; /* made when asked for */
     PyObject *dict, *weakrefs;
-    double start_time;           /* seconds since 1970 */
+    double start_time;            /* seconds since 1970 */
     gr_ns called_at, returned_at; /* around the whole call; returned_at 0: not yet */
     gr_ns due_at;
-    bool fast;                   /* judged and shown as FastHttpUser's */
-    bool catching;               /* catch_response=True */
-    bool entered;                /* inside its with block */
-    bool reported;               /* the request event has been fired */
-    bool streaming;              /* the body is still to be read by the user */
-    bool finalized;              /* Python ran the finalizer: not to be used again */
-    bool encoding_known;         /* `encoding` was worked out or set */
+    bool fast;           /* judged and shown as FastHttpUser's */
+    bool catching;       /* catch_response=True */
+    bool entered;        /* inside its with block */
+    bool reported;       /* the request event has been fired */
+    bool streaming;      /* the body is still to be read by the user */
+    bool finalized;      /* Python ran the finalizer: not to be used again */
+    bool encoding_known; /* `encoding` was worked out or set */
 } Response;
 
 extern PyTypeObject *gr_py_response_type;

@@ -19,12 +19,11 @@
 #include <structmember.h>
 
 typedef struct TaskSet {
-    PyObject_HEAD
-    PyObject *user, *parent;
+    PyObject_HEAD PyObject *user, *parent;
     PyObject *queue;  /* list of scheduled tasks; NULL: none yet */
     gr_pacing pacing; /* of a wait_time that the set itself defines */
     PyObject *weakrefs;
-    bool root;        /* a user's own: tasks get the user as argument */
+    bool root; /* a user's own: tasks get the user as argument */
 } TaskSet;
 
 static PyTypeObject *taskset_type;
@@ -37,6 +36,15 @@ gr_pacing *gr_py_pacing_of(PyObject *instance) {
     if (PyObject_TypeCheck(instance, gr_py_user_type)) return &((User *)instance)->pacing;
     if (PyObject_TypeCheck(instance, taskset_type)) return &((TaskSet *)instance)->pacing;
     return NULL;
+}
+
+/* A subclass whose __init__ forgot the base's has no user. */
+static bool has_user(TaskSet *self) {
+    if (self->user) return true;
+    PyErr_Format(PyExc_AttributeError,
+                 "this %.100s has no user: its __init__() must call super().__init__(parent)",
+                 Py_TYPE(self)->tp_name);
+    return false;
 }
 
 static PyObject *helper(const char *function, PyObject *a, PyObject *b) {
@@ -99,8 +107,10 @@ static int run_nested(TaskSet *self, PyObject *type) {
 static int default_execute(TaskSet *self, PyObject *task) {
     PyObject *done;
     if (is_nested_set(task)) return run_nested(self, task);
-    if (PyMethod_Check(task) && PyMethod_GET_SELF(task) == (PyObject *)self) done = PyObject_CallNoArgs(task);
-    else done = PyObject_CallOneArg(task, self->root ? self->user : (PyObject *)self);
+    if (PyMethod_Check(task) && PyMethod_GET_SELF(task) == (PyObject *)self)
+        done = PyObject_CallNoArgs(task);
+    else
+        done = PyObject_CallOneArg(task, self->root ? self->user : (PyObject *)self);
     Py_XDECREF(done);
     return done ? 0 : -1;
 }
@@ -127,7 +137,8 @@ static int run_one(TaskSet *self) {
         int rc = PyList_Insert(self->queue, 0, task);
         Py_DECREF(task);
         PyObject *done =
-            rc == 0 ? PyObject_CallMethodNoArgs((PyObject *)self, gr_py_name.execute_next_task) : NULL;
+            rc == 0 ? PyObject_CallMethodNoArgs((PyObject *)self, gr_py_name.execute_next_task)
+                    : NULL;
         Py_XDECREF(done);
         return done ? 0 : -1;
     }
@@ -169,6 +180,7 @@ static const gr_wait *declared_wait(PyObject *op) {
 }
 
 static int wait_default(TaskSet *self) {
+    if (!has_user(self)) return -1;
     User *user = (User *)self->user;
     if (gr_py_overrides((PyObject *)self, taskset_type, gr_py_name.wait_time)) {
         const gr_wait *own = declared_wait((PyObject *)self);
@@ -180,7 +192,8 @@ static int wait_default(TaskSet *self) {
 }
 
 static int wait_next(TaskSet *self) {
-    if (!gr_py_overrides((PyObject *)self, taskset_type, gr_py_name.wait)) return wait_default(self);
+    if (!gr_py_overrides((PyObject *)self, taskset_type, gr_py_name.wait))
+        return wait_default(self);
     PyObject *done = PyObject_CallMethodNoArgs((PyObject *)self, gr_py_name.wait);
     Py_XDECREF(done);
     return done ? 0 : -1;
@@ -206,18 +219,38 @@ static void interrupted(const gr_py_exceptions *flow) {
     Py_XDECREF(type);
     Py_XDECREF(value);
     Py_XDECREF(tb);
-    if (at_once >= 0) PyErr_SetNone(at_once ? flow->RescheduleTaskImmediately : flow->RescheduleTask);
+    if (at_once >= 0)
+        PyErr_SetNone(at_once ? flow->RescheduleTaskImmediately : flow->RescheduleTask);
 }
 
-/* on_stop while an exception is under way; one that on_stop raises takes its place. */
-static void stop_hook(TaskSet *self) {
+static bool ends_user(const gr_py_exceptions *flow) {
+    return PyErr_ExceptionMatches(flow->GreenletExit) || PyErr_ExceptionMatches(flow->StopUser) ||
+           PyErr_ExceptionMatches(flow->StopTest);
+}
+
+/* on_stop while an exception is under way. What on_stop raises is logged, unless it ends the user:
+ * then it takes the place of the other. */
+static void stop_hook(TaskSet *self, const gr_py_exceptions *flow) {
     PyObject *type, *value, *tb;
     PyErr_Fetch(&type, &value, &tb);
-    if (call_hook(self, gr_py_name.on_stop) < 0) {
+    bool failed = call_hook(self, gr_py_name.on_stop) < 0;
+    if (failed && (ends_user(flow) || !PyErr_ExceptionMatches(PyExc_Exception))) {
         Py_XDECREF(type);
         Py_XDECREF(value);
         Py_XDECREF(tb);
         return;
+    }
+    if (failed) {
+        PyObject *etype, *error, *etb;
+        PyErr_Fetch(&etype, &error, &etb);
+        PyErr_NormalizeException(&etype, &error, &etb);
+        if (etb) PyException_SetTraceback(error, etb);
+        PyObject *done = helper("_on_stop_failed", (PyObject *)self, error);
+        if (!done) PyErr_WriteUnraisable((PyObject *)self);
+        Py_XDECREF(done);
+        Py_XDECREF(etype);
+        Py_XDECREF(error);
+        Py_XDECREF(etb);
     }
     PyErr_Restore(type, value, tb);
 }
@@ -252,13 +285,12 @@ static int after_exception(TaskSet *self, const gr_py_exceptions *flow) {
         if (wait_next(self) == 0) return 0;
     }
     if (PyErr_ExceptionMatches(flow->InterruptTaskSet)) {
-        stop_hook(self);
+        stop_hook(self, flow);
         if (PyErr_ExceptionMatches(flow->InterruptTaskSet)) interrupted(flow);
         return -1;
     }
-    if (PyErr_ExceptionMatches(flow->StopUser) || PyErr_ExceptionMatches(flow->StopTest) ||
-        PyErr_ExceptionMatches(flow->GreenletExit)) {
-        stop_hook(self);
+    if (ends_user(flow)) {
+        stop_hook(self, flow);
         return -1;
     }
     return PyErr_ExceptionMatches(PyExc_Exception) ? task_failed(self) : -1;
@@ -267,7 +299,7 @@ static int after_exception(TaskSet *self, const gr_py_exceptions *flow) {
 int gr_py_taskset_run(PyObject *op) {
     TaskSet *self = (TaskSet *)op;
     const gr_py_exceptions *flow = gr_py_flow();
-    if (!flow) return -1;
+    if (!flow || !has_user(self)) return -1;
     if (!self->root && call_hook(self, gr_py_name.on_start) < 0) {
         if (PyErr_ExceptionMatches(flow->InterruptTaskSet)) interrupted(flow);
         return -1;
@@ -315,6 +347,7 @@ static PyObject *taskset_wait(PyObject *op, PyObject *unused) {
 
 static PyObject *taskset_wait_time(PyObject *op, PyObject *unused) {
     (void)unused;
+    if (!has_user((TaskSet *)op)) return NULL;
     return PyObject_CallMethodNoArgs(((TaskSet *)op)->user, gr_py_name.wait_time);
 }
 
@@ -345,6 +378,7 @@ static PyObject *get_queue(PyObject *op, void *closure) {
 
 static PyObject *get_client(PyObject *op, void *closure) {
     (void)closure;
+    if (!has_user((TaskSet *)op)) return NULL;
     return PyObject_GetAttr(((TaskSet *)op)->user, gr_py_name.client);
 }
 
@@ -357,7 +391,8 @@ static int taskset_init(PyObject *op, PyObject *args, PyObject *kwargs) {
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O", words, &parent)) return -1;
     PyObject *user = PyObject_TypeCheck(parent, taskset_type) ? ((TaskSet *)parent)->user : parent;
     if (!user || !PyObject_TypeCheck(user, gr_py_user_type)) {
-        PyErr_Format(PyExc_TypeError, "TaskSet should be called with an instance of User or TaskSet, not %.100s",
+        PyErr_Format(PyExc_TypeError,
+                     "TaskSet should be called with an instance of User or TaskSet, not %.100s",
                      Py_TYPE(parent)->tp_name);
         return -1;
     }
@@ -398,7 +433,8 @@ static void taskset_dealloc(PyObject *op) {
 }
 
 static PyMethodDef METHODS[] = {
-    {"run", taskset_run, METH_NOARGS, "run($self, /)\n--\n\nRun tasks until the set is interrupted or its user stops."},
+    {"run", taskset_run, METH_NOARGS,
+     "run($self, /)\n--\n\nRun tasks until the set is interrupted or its user stops."},
     {"get_next_task", taskset_get_next, METH_NOARGS,
      "get_next_task($self, /)\n--\n\nThe task to run next; override to choose differently."},
     {"execute_next_task", taskset_execute_next, METH_NOARGS,
@@ -409,10 +445,13 @@ static PyMethodDef METHODS[] = {
      "wait($self, /)\n--\n\nSleep as wait_time() says; a stop of the user may end it here."},
     {"wait_time", taskset_wait_time, METH_NOARGS,
      "wait_time($self, /)\n--\n\nSeconds to wait after a task: what the user's wait_time says."},
-    {"on_start", taskset_hook, METH_NOARGS, "on_start($self, /)\n--\n\nCalled when a user enters this set."},
-    {"on_stop", taskset_hook, METH_NOARGS, "on_stop($self, /)\n--\n\nCalled when a user leaves this set."},
+    {"on_start", taskset_hook, METH_NOARGS,
+     "on_start($self, /)\n--\n\nCalled when a user enters this set."},
+    {"on_stop", taskset_hook, METH_NOARGS,
+     "on_stop($self, /)\n--\n\nCalled when a user leaves this set."},
     {"schedule_task", (PyCFunction)(void (*)(void))taskset_schedule, METH_VARARGS | METH_KEYWORDS,
-     "schedule_task($self, /, task_callable, first=False)\n--\n\nQueue a task to run before any chosen one."},
+     "schedule_task($self, /, task_callable, first=False)\n--\n\nQueue a task to run before any "
+     "chosen one."},
     {0}};
 static PyGetSetDef GETSET[] = {
     {"_task_queue", get_queue, NULL, "tasks scheduled to run next", NULL},
@@ -421,7 +460,8 @@ static PyGetSetDef GETSET[] = {
 static PyMemberDef MEMBERS[] = {
     {"_user", T_OBJECT, offsetof(TaskSet, user), READONLY, NULL},
     {"user", T_OBJECT, offsetof(TaskSet, user), READONLY, "the user that runs this set"},
-    {"parent", T_OBJECT, offsetof(TaskSet, parent), READONLY, "the user or set that this set is nested in"},
+    {"parent", T_OBJECT, offsetof(TaskSet, parent), READONLY,
+     "the user or set that this set is nested in"},
     {"__weaklistoffset__", T_PYSSIZET, offsetof(TaskSet, weakrefs), READONLY, NULL},
     {0}};
 static PyType_Slot SLOTS[] = {

@@ -58,8 +58,10 @@ static int pause_user(User *user, gr_ns due, gr_ns due_for_request) {
     int rc = 0;
     if (user->state == GR_PY_USER_STOPPING) return stop_user();
     user->state = GR_PY_USER_WAITING;
-    if (due) rc = gr_py_sleep_until(due);
-    else if (gr_py_park_count() == parks_at_last_pause) rc = gr_py_yield();
+    if (due)
+        rc = gr_py_sleep_until(due);
+    else if (gr_py_park_count() == parks_at_last_pause)
+        rc = gr_py_yield();
     parks_at_last_pause = gr_py_park_count();
     if (rc < 0) return -1;
     if (user->state == GR_PY_USER_STOPPING) return stop_user();
@@ -71,7 +73,8 @@ static int pause_user(User *user, gr_ns due, gr_ns due_for_request) {
 int gr_py_user_wait(User *user, const gr_wait *wait) {
     gr_ns now = gr_clock_ns();
     gr_ns ns = gr_pacing_next(&user->pacing, wait, gr_py_rand(), now);
-    return pause_user(user, ns ? now + ns : 0, wait->kind == GR_WAIT_PACING || ns ? user->pacing.due_at : 0);
+    return pause_user(user, ns ? now + ns : 0,
+                      wait->kind == GR_WAIT_PACING || ns ? user->pacing.due_at : 0);
 }
 
 int gr_py_user_wait_seconds(User *user, double seconds) {
@@ -89,18 +92,22 @@ static int call_hook(User *self, PyObject *name) {
     return done ? 0 : -1;
 }
 
-/* An exception left on_start. Locust only logs it; here it also shows among the exceptions. */
-static void note_start_failure(User *self) {
+/* An exception left on_start: the user is over. Locust only logs it; here it also shows among the
+ * exceptions. */
+static int note_start_failure(User *self) {
     PyObject *type, *value, *tb;
     PyErr_Fetch(&type, &value, &tb);
     PyErr_NormalizeException(&type, &value, &tb);
     if (tb) PyException_SetTraceback(value, tb);
     PyObject *module = PyImport_ImportModule("locust.user.users");
-    PyObject *done = module ? PyObject_CallMethod(module, "_start_failed", "OO", (PyObject *)self, value) : NULL;
-    if (!done) PyErr_WriteUnraisable((PyObject *)self);
+    PyObject *done =
+        module ? PyObject_CallMethod(module, "_start_failed", "OO", (PyObject *)self, value) : NULL;
     Py_XDECREF(done);
     Py_XDECREF(module);
-    PyErr_Restore(type, value, tb);
+    Py_XDECREF(type);
+    Py_XDECREF(value);
+    Py_XDECREF(tb);
+    return done ? 0 : -1;
 }
 
 static bool ends_quietly(const gr_py_exceptions *flow) {
@@ -111,7 +118,8 @@ static bool ends_quietly(const gr_py_exceptions *flow) {
 static int live(User *self, PyObject *taskset, const gr_py_exceptions *flow) {
     self->state = GR_PY_USER_RUNNING;
     if (call_hook(self, gr_py_name.on_start) < 0) {
-        if (!ends_quietly(flow) && PyErr_ExceptionMatches(PyExc_Exception)) note_start_failure(self);
+        if (!ends_quietly(flow) && PyErr_ExceptionMatches(PyExc_Exception))
+            return note_start_failure(self);
     } else {
         gr_py_taskset_run(taskset);
     }
@@ -143,11 +151,13 @@ static PyObject *user_context(PyObject *op, PyObject *unused) {
 }
 
 PyObject *gr_py_user_context(PyObject *user, PyObject *own) {
-    if (!PyObject_TypeCheck(user, gr_py_user_type) || !gr_py_overrides(user, gr_py_user_type, gr_py_name.context))
+    if (!PyObject_TypeCheck(user, gr_py_user_type) ||
+        !gr_py_overrides(user, gr_py_user_type, gr_py_name.context))
         return Py_NewRef(own ? own : Py_None);
     PyObject *general = PyObject_CallMethodNoArgs(user, gr_py_name.context);
     PyObject *merged = general ? PyDict_New() : NULL;
-    if (merged && (PyDict_Update(merged, general) < 0 || (own && own != Py_None && PyDict_Update(merged, own) < 0)))
+    if (merged && (PyDict_Update(merged, general) < 0 ||
+                   (own && own != Py_None && PyDict_Update(merged, own) < 0)))
         Py_CLEAR(merged);
     Py_XDECREF(general);
     return merged;
@@ -180,7 +190,8 @@ static int set_state(PyObject *op, PyObject *value, void *closure) {
         ((User *)op)->state = (gr_py_user_state)i;
         return 0;
     }
-    PyErr_SetString(PyExc_ValueError, "a user is running, waiting or stopping, or not started (None)");
+    PyErr_SetString(PyExc_ValueError,
+                    "a user is running, waiting or stopping, or not started (None)");
     return -1;
 }
 
@@ -222,30 +233,33 @@ static void user_dealloc(PyObject *op) {
 static PyMethodDef METHODS[] = {
     {"run", user_run, METH_NOARGS,
      "run($self, /)\n--\n\nThe user's whole life: on_start, tasks until it is stopped, on_stop."},
-    {"on_start", user_hook, METH_NOARGS, "on_start($self, /)\n--\n\nCalled once, before the first task."},
-    {"on_stop", user_hook, METH_NOARGS, "on_stop($self, /)\n--\n\nCalled once, when the user ends."},
+    {"on_start", user_hook, METH_NOARGS,
+     "on_start($self, /)\n--\n\nCalled once, before the first task."},
+    {"on_stop", user_hook, METH_NOARGS,
+     "on_stop($self, /)\n--\n\nCalled once, when the user ends."},
     {"context", user_context, METH_NOARGS,
      "context($self, /)\n--\n\nWhat the request event gets as context, beneath each call's own."},
     {0}};
 static PyMethodDef FUNCTIONS[] = {{"run_user", run_user, METH_O, NULL}, {0}};
-static PyGetSetDef GETSET[] = {{"_state", get_state, set_state, "running, waiting, stopping or None", NULL}, {0}};
+static PyGetSetDef GETSET[] = {
+    {"_state", get_state, set_state, "running, waiting, stopping or None", NULL}, {0}};
 static PyMemberDef MEMBERS[] = {
-    {"environment", T_OBJECT_EX, offsetof(User, environment), 0, "the Environment this user runs in"},
+    {"environment", T_OBJECT_EX, offsetof(User, environment), 0,
+     "the Environment this user runs in"},
     {"client", T_OBJECT_EX, offsetof(User, client), 0, "the user's client, if its class makes one"},
     {"_greenlet", T_OBJECT, offsetof(User, greenlet), 0, NULL},
     {"_group", T_OBJECT, offsetof(User, group), 0, NULL},
     {"__weaklistoffset__", T_PYSSIZET, offsetof(User, weakrefs), READONLY, NULL},
     {0}};
-static PyType_Slot SLOTS[] = {
-    {Py_tp_doc, (void *)(uintptr_t) "The engine's half of locust.User."},
-    {Py_tp_new, user_new},
-    {Py_tp_dealloc, user_dealloc},
-    {Py_tp_traverse, user_traverse},
-    {Py_tp_clear, user_clear},
-    {Py_tp_methods, METHODS},
-    {Py_tp_getset, GETSET},
-    {Py_tp_members, MEMBERS},
-    {0, NULL}};
+static PyType_Slot SLOTS[] = {{Py_tp_doc, (void *)(uintptr_t) "The engine's half of locust.User."},
+                              {Py_tp_new, user_new},
+                              {Py_tp_dealloc, user_dealloc},
+                              {Py_tp_traverse, user_traverse},
+                              {Py_tp_clear, user_clear},
+                              {Py_tp_methods, METHODS},
+                              {Py_tp_getset, GETSET},
+                              {Py_tp_members, MEMBERS},
+                              {0, NULL}};
 static PyType_Spec SPEC = {.name = "locust._engine.User",
                            .basicsize = sizeof(User),
                            .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,

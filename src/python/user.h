@@ -6,11 +6,15 @@
 #include "load/pacing.h"
 #include "python/engine.h"
 
-typedef enum { GR_PY_USER_NEW, GR_PY_USER_RUNNING, GR_PY_USER_WAITING, GR_PY_USER_STOPPING } gr_py_user_state;
+typedef enum {
+    GR_PY_USER_NEW,
+    GR_PY_USER_RUNNING,
+    GR_PY_USER_WAITING,
+    GR_PY_USER_STOPPING
+} gr_py_user_state;
 
 typedef struct User {
-    PyObject_HEAD
-    PyObject *environment, *client;
+    PyObject_HEAD PyObject *environment, *client;
     PyObject *greenlet; /* gevent.Greenlet once started */
     PyObject *group;
     gr_pacing pacing;

@@ -9,8 +9,7 @@
 #include <structmember.h>
 
 typedef struct WaitTime {
-    PyObject_HEAD
-    gr_wait wait;
+    PyObject_HEAD gr_wait wait;
 } WaitTime;
 
 static PyTypeObject *wait_type;
@@ -27,7 +26,8 @@ static PyObject *make(gr_wait_kind kind, double a, double b) {
 
 static int seconds(PyObject *const *args, Py_ssize_t n, Py_ssize_t want, double *out) {
     if (n != want) {
-        PyErr_Format(PyExc_TypeError, "expected %zd number%s, got %zd", want, want == 1 ? "" : "s", n);
+        PyErr_Format(PyExc_TypeError, "expected %zd number%s, got %zd", want, want == 1 ? "" : "s",
+                     n);
         return -1;
     }
     for (Py_ssize_t i = 0; i < n; i++) {
@@ -94,9 +94,12 @@ static PyObject *wait_bind(PyObject *op, PyObject *instance, PyObject *owner) {
 static PyObject *wait_repr(PyObject *op) {
     const gr_wait *w = &((WaitTime *)op)->wait;
     char text[80];
-    if (w->kind == GR_WAIT_BETWEEN) PyOS_snprintf(text, sizeof text, "between(%g, %g)", w->a, w->b);
-    else if (w->kind == GR_WAIT_PACING) PyOS_snprintf(text, sizeof text, "constant_pacing(%g)", w->a);
-    else PyOS_snprintf(text, sizeof text, "constant(%g)", w->a);
+    if (w->kind == GR_WAIT_BETWEEN)
+        PyOS_snprintf(text, sizeof text, "between(%g, %g)", w->a, w->b);
+    else if (w->kind == GR_WAIT_PACING)
+        PyOS_snprintf(text, sizeof text, "constant_pacing(%g)", w->a);
+    else
+        PyOS_snprintf(text, sizeof text, "constant(%g)", w->a);
     return PyUnicode_FromString(text);
 }
 
@@ -112,9 +115,11 @@ static PyMethodDef FUNCTIONS[] = {
     {"constant", (PyCFunction)(void (*)(void))constant, METH_FASTCALL,
      "constant(wait_time, /)\n--\n\nWait this many seconds after each task."},
     {"constant_pacing", (PyCFunction)(void (*)(void))constant_pacing, METH_FASTCALL,
-     "constant_pacing(wait_time, /)\n--\n\nStart a task every `wait_time` seconds; at once when the last one took longer."},
+     "constant_pacing(wait_time, /)\n--\n\nStart a task every `wait_time` seconds; at once when "
+     "the last one took longer."},
     {"constant_throughput", (PyCFunction)(void (*)(void))constant_throughput, METH_FASTCALL,
-     "constant_throughput(task_runs_per_second, /)\n--\n\nStart so many tasks a second, for each user."},
+     "constant_throughput(task_runs_per_second, /)\n--\n\nStart so many tasks a second, for each "
+     "user."},
     {0}};
 static PyType_Slot SLOTS[] = {
     {Py_tp_doc, (void *)(uintptr_t) "How long a user waits between tasks."},

@@ -170,6 +170,12 @@ def _no_tasks(owner: Any) -> NoReturn:
     raise Exception(f"No tasks defined on {name}{hint if getattr(owner, 'task', None) else '.'}{advice}")
 
 
+def _on_stop_failed(taskset: TaskSet, exc: Exception) -> None:
+    """Called by the engine when a set's on_stop raised: the set is left all the same."""
+    text = "".join(traceback.format_exception(type(exc), exc, exc.__traceback__))
+    logger.error("Uncaught exception in %s.on_stop: \n%s", type(taskset).__name__, text)
+
+
 def _task_failed(taskset: TaskSet, exc: Exception) -> bool:
     """Called by the engine when a task raised: report it and tell whether the user goes on."""
     environment = taskset.user.environment

@@ -87,7 +87,7 @@ class User(_engine.User, metaclass=UserMeta):
 
         Returns whether it has stopped.
         """
-        if force or self._state == "waiting":
+        if force or self._state in (None, "waiting"):  # None: its greenlet has not begun
             self._group.killone(self._greenlet)
             return True
         if self._state == "running":

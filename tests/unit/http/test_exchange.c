@@ -324,6 +324,41 @@ TEST(redirect_loop_ends_at_the_limit) {
     peer_stop(&p);
 }
 
+TEST(repeated_requests_are_rendered_anew_when_anything_differs) {
+    peer p;
+    client c;
+    peer_start(&p, redirector);
+    client_begin(&c);
+    for (int i = 0; i < 3; i++) {
+        client_get(&c, &p, "/307/end");
+        CHECK_EQ(c.x.error, 0);
+        CHECK(c.x.hops && !c.x.hops->next);
+    }
+    gr_jar_clear(gr_session_jar(c.s));
+    for (int i = 0; i < 3; i++) {
+        client_get(&c, &p, i == 1 ? "/b" : "/a");
+        CHECK(c.x.priv->rendered);
+        CHECK_EQ(gr_str_starts(gr_buf_str(&c.x.response.body), GR_STR("GET /b")), i == 1);
+    }
+    client_get(&c, &p, "/a");
+    gr_buf_deinit(&c.x.url); /* the owner has taken it away */
+    client_get(&c, &p, "/a");
+    CHECK(c.x.url.n > 0);
+    c.r.method = GR_STR("PUT");
+    c.r.body_kind = GR_BODY_BYTES;
+    c.r.body = GR_STR("12");
+    client_get(&c, &p, "/a");
+    CHECK(gr_str_starts(gr_buf_str(&c.x.response.body), GR_STR("PUT /a")));
+    c.r.body = GR_STR("123");
+    client_get(&c, &p, "/a");
+    CHECK(memmem(c.x.response.body.p, c.x.response.body.n, "Content-Length: 3", 17));
+    CHECK_EQ(gr_head_add(&c.head, GR_STR("X-New"), GR_STR("1")), 0);
+    client_get(&c, &p, "/a");
+    CHECK(memmem(c.x.response.body.p, c.x.response.body.n, "X-New: 1", 8));
+    client_end(&c);
+    peer_stop(&p);
+}
+
 TEST(credentials_do_not_follow_to_another_host) {
     peer p;
     client c;
@@ -802,6 +837,48 @@ TEST(next_request_may_start_in_done) {
     gr_loop_run(c.lp);
     CHECK_EQ(c.x.error, 0);
     CHECK_EQ(atomic_load(&p.conns_n), 1);
+    client_end(&c);
+    peer_stop(&p);
+}
+
+TEST(session_may_go_before_its_finished_exchanges) {
+    peer p;
+    client c;
+    peer_start(&p, serve);
+    client_begin(&c);
+    client_get(&c, &p, "/");
+    gr_session_free(c.s);
+    CHECK_EQ(gr_exchange_read(&c.x, client_done), 0); /* over: tells so once */
+    gr_loop_run(c.lp);
+    CHECK_EQ(c.done_n, 2);
+    CHECK_EQ(gr_exchange_read(&c.x, client_done), 0);
+    gr_exchange_cancel(&c.x);
+    CHECK_EQ(gr_session_new(&c.s, c.lp, &c.conf), 0);
+    client_end(&c);
+    peer_stop(&p);
+}
+
+static void redirect_stream(peer_conn *c) {
+    if (peer_read_head(c))
+        peer_say(c, "HTTP/1.1 307 T\r\nLocation: /x\r\nContent-Length: 0\r\n\r\n");
+    peer_wait_for_close(c);
+}
+
+TEST(streamed_body_cannot_follow_a_redirect) {
+    peer p;
+    client c;
+    peer_start(&p, redirect_stream);
+    client_begin(&c);
+    c.r.method = GR_STR("POST");
+    c.r.body_kind = GR_BODY_STREAM;
+    c.r.body_length = -1;
+    client_url(&c, "http", "127.0.0.1", &p, "/");
+    client_start(&c);
+    CHECK_EQ(gr_exchange_write(&c.x, GR_STR("piece"), NULL), 0);
+    CHECK_EQ(gr_exchange_write_end(&c.x), 0);
+    gr_loop_run(c.lp);
+    CHECK_EQ(c.x.error, GR_E_BODY_SOURCE);
+    CHECK_EQ(c.x.response.status, 307);
     client_end(&c);
     peer_stop(&p);
 }
