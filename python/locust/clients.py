@@ -6,12 +6,13 @@ called from there.
 
 from __future__ import annotations
 
+import http.cookiejar
 import os
 import socket
-import ssl
+from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from http.client import RemoteDisconnected
-from typing import TYPE_CHECKING, Any, Iterator, MutableMapping
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from . import _engine
@@ -35,7 +36,7 @@ def _default_user_agent() -> str:
 
 
 class CookieJar(MutableMapping):
-    """The cookies of a session: a mapping of name to value, with the methods of requests' jar."""
+    """The cookies of a session, with the methods of requests' jar: by name like a dict, by iteration as Cookie objects."""
 
     def __init__(self, session: _engine.Session) -> None:
         self._session = session
@@ -49,21 +50,41 @@ class CookieJar(MutableMapping):
                 return value
         raise KeyError(name)
 
-    def __setitem__(self, name: str, value: str) -> None:
+    def __setitem__(self, name: str, value: str | None) -> None:
         self.set(name, value)
 
     def __delitem__(self, name: str) -> None:
         if not self._session._cookie_remove(name, "", ""):
             raise KeyError(name)
 
-    def __iter__(self) -> Iterator[str]:
-        return iter([name for name, *_ in self._all()])
+    def __contains__(self, name: object) -> bool:
+        return any(own == name for own, *_ in self._all())
+
+    def __iter__(self) -> Iterator[Any]:
+        from requests.cookies import create_cookie
+
+        for name, value, domain, path, secure, expires in self._all():
+            yield create_cookie(name, value, domain=domain, path=path, secure=secure, expires=expires)
 
     def __len__(self) -> int:
         return len(self._all())
 
     def __repr__(self) -> str:
         return f"<CookieJar{[f'{c[0]}={c[1]} for {c[2]}{c[3]}' for c in self._all()]}>"
+
+    def keys(self) -> list[str]:  # type: ignore[override]
+        """The names."""
+        return [name for name, *_ in self._all()]
+
+    def values(self) -> list[str]:  # type: ignore[override]
+        """The values."""
+        return [value for _, value, *_ in self._all()]
+
+    def items(self) -> list[tuple[str, str]]:  # type: ignore[override]
+        """The (name, value) pairs."""
+        return [(name, value) for name, value, *_ in self._all()]
+
+    iterkeys, itervalues, iteritems = keys, values, items
 
     def get(self, name: str, default: Any = None, domain: str | None = None, path: str | None = None) -> Any:  # type: ignore[override]
         """The value of the cookie `name`, of that domain and path if given."""
@@ -72,12 +93,27 @@ class CookieJar(MutableMapping):
                 return value
         return default
 
-    def set(self, name: str, value: str | None, domain: str = "", path: str = "/", secure: bool = False, **_: Any) -> None:
+    def set(self, name: str, value: Any, domain: str = "", path: str = "/", secure: bool = False, **_: Any) -> None:
         """Set a cookie; without a domain it is sent to every host. None removes."""
         if value is None:
             self._session._cookie_remove(name, domain, "" if path == "/" else path)
         else:
-            self._session._cookie_set(name, str(value), domain.lstrip("."), path or "/", secure)
+            self._session._cookie_set(name, str(value), (domain or "").lstrip("."), path or "/", secure)
+
+    def set_cookie(self, cookie: Any) -> None:
+        """Set one ``http.cookiejar.Cookie``."""
+        self.set(cookie.name, cookie.value, cookie.domain, cookie.path, bool(cookie.secure))
+
+    def update(self, other: Any = (), **more: str) -> None:  # type: ignore[override]
+        """Set the cookies of a jar, a mapping, or pairs."""
+        if isinstance(other, (CookieJar, http.cookiejar.CookieJar)):
+            for cookie in other:
+                self.set_cookie(cookie)
+        else:
+            for name, value in dict(other).items():
+                self.set(name, value)
+        for name, value in more.items():
+            self.set(name, value)
 
     def clear(self, domain: str | None = None, path: str | None = None, name: str | None = None) -> None:
         """Remove all cookies, or those of a domain, path and name."""
@@ -95,6 +131,10 @@ class CookieJar(MutableMapping):
     def list_domains(self) -> list[str]:
         """The domains that have cookies."""
         return list(dict.fromkeys(c[2] for c in self._all()))
+
+    def list_paths(self) -> list[str]:
+        """The paths that have cookies."""
+        return list(dict.fromkeys(c[3] for c in self._all()))
 
 
 class _ClientBase(_engine.Session):
@@ -120,9 +160,40 @@ class _ClientBase(_engine.Session):
         self._cookie_clear()
         CookieJar(self).update(value)
 
-    def _cookie_pairs(self, cookies: Any) -> str:
+    @contextmanager
+    def rename_request(self, name: str) -> Iterator[None]:
+        """Requests in the block are named `name` unless they have a name of their own."""
+        before, self.request_name = self.request_name, name
+        try:
+            yield
+        finally:
+            self.request_name = before
+
+    # --- called by the engine
+
+    def _cookie_field(self, cookies: Any, jars: bytes) -> bytes:
+        """What to send: the jar's cookies, except those set for every host that the call's own replace; then the own."""
         pairs = cookies.items() if hasattr(cookies, "items") else ((c.name, c.value) for c in cookies)
-        return "; ".join(f"{name}={value}" for name, value in pairs)
+        own = {str(name): str(value) for name, value in pairs}
+        replaced = {name.encode("utf-8", "surrogateescape") for name, _, domain, *_ in self._cookie_list() if not domain and name in own}
+        kept = [pair for pair in jars.split(b"; ") if pair and pair.partition(b"=")[0] not in replaced]
+        return b"; ".join(kept + [f"{name}={value}".encode("utf-8", "surrogateescape") for name, value in own.items()])
+
+    def _merged_params(self, params: Any) -> Any:
+        """A call's params over the session's; only mappings are merged."""
+        if not (isinstance(params, Mapping) and isinstance(self.params, Mapping)):
+            return params
+        return {name: value for name, value in {**self.params, **params}.items() if value is not None}
+
+    def _auth_pair(self, auth: Any) -> tuple[Any, Any]:
+        """(user, password) of an auth= that is not already a pair."""
+        from requests.auth import HTTPBasicAuth
+
+        if type(auth) is HTTPBasicAuth:
+            return auth.username, auth.password
+        if isinstance(auth, (list, tuple)) and len(auth) == 2:
+            return auth[0], auth[1]
+        raise TypeError(f"auth must be a (user, password) tuple or an HTTPBasicAuth, not {type(auth).__name__}")
 
     def _credentials(self, userinfo: str) -> tuple[str, str]:
         user, _, password = userinfo.partition(":")
@@ -153,15 +224,6 @@ class HttpSession(_ClientBase):
     ) -> None:
         super().__init__(base_url, request_event, user, fast=False, max_redirects=30)
         self.trust_env = False
-
-    @contextmanager
-    def rename_request(self, name: str) -> Iterator[None]:
-        """Requests in the block are named `name` unless they have a name of their own."""
-        before, self.request_name = self.request_name, name
-        try:
-            yield
-        finally:
-            self.request_name = before
 
     def _default_headers(self) -> Headers:
         return Headers(
@@ -235,6 +297,20 @@ def _bad_call(code: int, url: str) -> Exception:
     if code == _REQUEST_HEADER:
         return exceptions.InvalidHeader(_text(code))
     return OSError(f"{_text(code)} ({url})" if url else _text(code))
+
+
+def _body_length(data: Any) -> int:
+    """How many bytes a body that is read piece by piece will have, as requests finds out; -1: unknown."""
+    import io
+
+    from requests.utils import super_len
+
+    if isinstance(data, io.TextIOBase):
+        return -1  # it counts characters
+    try:
+        return super_len(data) or -1
+    except (TypeError, AttributeError, io.UnsupportedOperation):
+        return -1
 
 
 def _tls_paths(verify: Any, cert: Any) -> tuple[bool, str, str, str, str]:
@@ -347,30 +423,53 @@ def _sent_request(response: Response) -> SentRequest:
     else:
         lines = head.decode("latin-1").split("\r\n")
         headers = Headers([line.split(": ", 1) for line in lines if line])
-    return SentRequest(response._method, response.url, headers, response._sent_body)
+    return SentRequest(response._method.upper(), response.url, headers, response._sent_body)
 
 
-def _iter_content(response: Response, chunk_size: int | None = 1, decode_unicode: bool = False) -> Iterator[Any]:
-    """The body in pieces of `chunk_size`, or as it arrives for None."""
-
-    def pieces() -> Iterator[bytes]:
-        pending = b""
+def _pieces(response: Response, size: int | None) -> Iterator[bytes]:
+    """The body in pieces of `size` bytes, or as it arrives for None. Only an unread stream is used up."""
+    if not response._streaming:
+        content = response.content or b""
+        yield from (content[at : at + (size or len(content))] for at in range(0, len(content), size or len(content) or 1))
+        return
+    if size is None:
         while piece := response._read_piece():
-            if chunk_size is None:
-                yield piece
-                continue
-            pending += piece
-            while len(pending) >= chunk_size:
-                yield pending[:chunk_size]
-                pending = pending[chunk_size:]
-        if pending:
-            yield pending
+            yield piece
+        return
+    pending = bytearray()
+    while piece := response._read_piece():
+        pending += piece
+        whole = len(pending) - len(pending) % size
+        yield from (bytes(pending[at : at + size]) for at in range(0, whole, size))
+        del pending[:whole]
+    if pending:
+        yield bytes(pending)
 
+
+def _iter_content(response: Response, chunk_size: int | None = 1, decode_unicode: bool = False, **_: Any) -> Iterator[Any]:
+    """Response.iter_content."""
+    if chunk_size is not None and not isinstance(chunk_size, int):
+        raise TypeError(f"chunk_size must be an int, it is instead a {type(chunk_size)}.")
+    pieces = _pieces(response, max(1, chunk_size) if chunk_size is not None else None)
     if not decode_unicode or response.encoding is None:
-        return pieces()
+        return pieces
     import codecs
 
-    return codecs.iterdecode(pieces(), response.encoding, errors="replace")
+    decoder = codecs.getincrementaldecoder(response.encoding)(errors="replace")
+
+    def text() -> Iterator[str]:
+        for piece in pieces:
+            if decoded := decoder.decode(piece):
+                yield decoded
+        if rest := decoder.decode(b"", final=True):
+            yield rest
+
+    return text()
+
+
+def _iter_pieces(response: Response) -> Iterator[bytes]:
+    """Iterating over a response."""
+    return _pieces(response, 128)
 
 
 def _iter_lines(

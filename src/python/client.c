@@ -22,8 +22,9 @@
 /* Every keyword of a request method: those of requests, then Locust's. */
 #define CALL_WORDS(X)                                                                              \
     X(params)                                                                                      \
-    X(data) X(headers) X(cookies) X(files) X(auth) X(timeout) X(allow_redirects) X(proxies)        \
-        X(hooks) X(stream) X(verify) X(cert) X(json) X(name) X(catch_response) X(context)
+    X(data)                                                                                        \
+    X(headers) X(cookies) X(files) X(auth) X(timeout) X(allow_redirects) X(proxies) X(hooks)       \
+        X(stream) X(verify) X(cert) X(json) X(name) X(catch_response) X(context)
 
 typedef struct call {
     PyObject *method, *url;
@@ -122,7 +123,8 @@ static PyObject **slot_of(call *c, PyObject *name) {
 
 /* Keywords of geventhttpclient's urlopen, which are no parameters of the query. */
 static bool is_agent_word(PyObject *name) {
-    static const char *const words[] = {"max_redirects", "max_retries", "debug_stream", "to_string"};
+    static const char *const words[] = {"max_redirects", "max_retries", "debug_stream",
+                                        "to_string"};
     for (size_t i = 0; i < GR_LEN(words); i++)
         if (PyUnicode_CompareWithASCIIString(name, words[i]) == 0) return true;
     return false;
@@ -144,7 +146,8 @@ static int read_word(Session *self, call *c, PyObject *name, PyObject *value) {
     }
     if (self->fast && is_agent_word(name) && value != Py_None) {
         PyErr_Format(PyExc_NotImplementedError,
-                     "%U is not supported for a single call; set it on the FastHttpUser class", name);
+                     "%U is not supported for a single call; set it on the FastHttpUser class",
+                     name);
         return -1;
     }
     if (!self->fast) {
@@ -349,9 +352,10 @@ static int render_cookies(Session *self, const call *c, const gr_url *u, gr_head
     bool secure = u->https || self->shared->conf.secure_cookies_over_http;
     int rc = jar ? gr_jar_cookie_header(jar, u->host, path, secure, gr_clock_wall_ns(), &jars)
                  : GR_E_NOMEM;
-    PyObject *bytes = rc == 0 ? PyObject_CallMethod((PyObject *)self, "_cookie_field", "Oy#", c->cookies,
-                                                    jars.p ? jars.p : "", (Py_ssize_t)jars.n)
-                              : NULL;
+    PyObject *bytes =
+        rc == 0 ? PyObject_CallMethod((PyObject *)self, "_cookie_field", "Oy#", c->cookies,
+                                      jars.p ? jars.p : "", (Py_ssize_t)jars.n)
+                : NULL;
     if (bytes && PyBytes_Check(bytes) && PyBytes_GET_SIZE(bytes))
         rc = gr_head_add(head, GR_STR("Cookie"),
                          (gr_str){PyBytes_AS_STRING(bytes), (size_t)PyBytes_GET_SIZE(bytes)});

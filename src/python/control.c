@@ -252,11 +252,11 @@ static PyObject *open_log(PyObject *module, PyObject *args) {
     return rc < 0 ? NULL : Py_NewRef(Py_None);
 }
 
-static PyMethodDef FUNCTIONS[] = {
-    {"open_log", open_log, METH_VARARGS,
-     "open_log(path, level)\n--\n\nWhere lines of the control thread go, and from which level on; None: to "
-     "stderr. Before there is a Control."},
-    {0}};
+static PyMethodDef FUNCTIONS[] = {{"open_log", open_log, METH_VARARGS,
+                                   "open_log(path, level)\n--\n\nWhere lines of the control thread "
+                                   "go, and from which level on; None: to "
+                                   "stderr. Before there is a Control."},
+                                  {0}};
 
 int gr_py_init_control(PyObject *module) {
     control_type = gr_py_add_type(module, &SPEC, NULL);

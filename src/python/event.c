@@ -43,8 +43,10 @@ static int record(RequestRecorder *self, PyObject *method, PyObject *name, const
     gr_str n = m.p ? gr_py_utf8_any(name, &hold_n) : (gr_str){0};
     int failed = exception && n.p ? PyObject_IsTrue(exception) : 0;
     int rc = n.p && failed >= 0 ? 0 : -1;
-    if (rc == 0 && failed) rc = record_failed(self, m, n, sample, exception);
-    else if (rc == 0) rc = gr_py_stats_record(self->stats, m, n, sample, NULL);
+    if (rc == 0 && failed)
+        rc = record_failed(self, m, n, sample, exception);
+    else if (rc == 0)
+        rc = gr_py_stats_record(self->stats, m, n, sample, NULL);
     Py_XDECREF(hold_n);
     Py_XDECREF(hold_m);
     return rc;
@@ -424,7 +426,8 @@ int gr_py_event_fire_request(PyObject *hook, gr_py_request *r) {
             return fire_mixed(handlers, r);
     int rc = 0;
     for (Py_ssize_t i = 0; rc == 0 && i < PyList_GET_SIZE(handlers); i++) {
-        PyObject *h = Py_NewRef(PyList_GET_ITEM(handlers, i)); /* a failure's repr() may remove it */
+        PyObject *h =
+            Py_NewRef(PyList_GET_ITEM(handlers, i)); /* a failure's repr() may remove it */
         rc = record_request(h, r);
         Py_DECREF(h);
     }

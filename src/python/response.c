@@ -209,7 +209,8 @@ static int edited_time(PyObject *ms, gr_sample *sample) {
 /* Take over what the user edited in request_meta, or added: all of it goes to the listeners. Borrowed
  * references into `meta`. 0, or -1 with an exception for what cannot be used. */
 static int apply_meta(PyObject *meta, gr_py_request *q) {
-    static const char *const own[] = {"service_time", "due_time", "lag"}; /* listeners know them not */
+    static const char *const own[] = {"service_time", "due_time",
+                                      "lag"}; /* listeners know them not */
     PyObject *name = PyDict_GetItemWithError(meta, gr_py_name.name);
     PyObject *type = PyDict_GetItemWithError(meta, gr_py_name.request_type);
     PyObject *ms = PyDict_GetItemWithError(meta, gr_py_name.response_time);

@@ -130,6 +130,8 @@ static int stop_user(void) {
 }
 
 static int run_one(TaskSet *self) {
+    bool stopping = ((User *)self->user)->state == GR_PY_USER_STOPPING;
+    if (stopping) return stop_user();
     if (gr_py_overrides((PyObject *)self, taskset_type, gr_py_name.execute_next_task)) {
         PyObject *task = next_task(self); /* such a method takes it from the queue itself */
         if (!task) return -1;
@@ -144,7 +146,7 @@ static int run_one(TaskSet *self) {
     }
     PyObject *task = next_task(self);
     if (!task) return -1;
-    int rc = ((User *)self->user)->state == GR_PY_USER_STOPPING ? stop_user() : execute(self, task);
+    int rc = execute(self, task);
     Py_DECREF(task);
     return rc;
 }
