@@ -16,8 +16,8 @@ RUN_SECONDS = 6
 LARGE_UPLOADS = ("NeverReads", "AnswersEarly")  # a small request fits into the kernel's buffers
 FRONTS = ("Http", "Fast", "C")
 
-CLOSED = "Remote end closed connection|Connection closed before"
-RESET = "Connection reset by peer"
+CLOSED = "Remote end closed connection|connection closed before a response"
+RESET = "Connection reset by peer|Broken pipe"
 CUT = "connection closed in the middle of the response"
 TIMEOUT = "timed out"
 GOOD, LATE = None, "late"  # LATE: still in flight when the run ends
@@ -27,7 +27,7 @@ OUTCOMES = {
     "SlowHeaders": GOOD, "ByteByByteChunks": GOOD, "DrippingBody": LATE, "NeverAnswers": TIMEOUT, "NeverReads": TIMEOUT,
     "NeverAccepts": TIMEOUT,
     "ResetOnAccept": RESET, "CloseOnAccept": CLOSED, "CloseAfterRequest": CLOSED, "ResetAfterRequest": RESET,
-    "ResetMidHeaders": RESET, "ResetMidBody": RESET, "AnswersEarly": "413",
+    "ResetMidHeaders": RESET, "ResetMidBody": RESET, "AnswersEarly": f"413|{RESET}",
     "TruncatedLength": CUT, "TruncatedChunks": CUT, "ExtraBytes": GOOD, "LengthNotNumber": "invalid Content-Length",
     "LengthNegative": "invalid Content-Length", "LengthHuge": "invalid Content-Length", "LengthTwice": GOOD,
     "LengthConflict": "invalid Content-Length", "LengthAndChunked": GOOD, "ChunkSizeNotHex": "malformed chunked",

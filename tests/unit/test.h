@@ -5,7 +5,7 @@
 #include <criterion/criterion.h>
 #include "base/alloc.h"
 
-#define TEST(name) Test(unit, name, .timeout = 20)
+#define TEST(name)  Test(unit, name, .timeout = 20)
 #define CHECK(cond) cr_assert(cond, "%s", #cond)
 #define CHECK_EQ(a, b)                                                                             \
     do {                                                                                           \

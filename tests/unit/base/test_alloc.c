@@ -1,3 +1,4 @@
+/* Counting, and failing on demand. */
 #include "test.h"
 
 #include "base/alloc.c"

@@ -1,3 +1,4 @@
+/* Alignment, growth beyond a block, reset that keeps the oldest one. */
 #include "test.h"
 
 #include "base/arena.c"

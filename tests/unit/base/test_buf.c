@@ -1,3 +1,4 @@
+/* Appending, formatting and consuming, and what a failed append leaves behind. */
 #include "test.h"
 
 #include "base/buf.c"

@@ -1,3 +1,4 @@
+/* Every code has a text and a name, and none meets a system error. */
 #include "test.h"
 
 #include "base/base.h"

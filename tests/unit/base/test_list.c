@@ -1,3 +1,4 @@
+/* The ring: order, removing twice, emptiness. */
 #include "test.h"
 
 #include "base/list.h"

@@ -1,3 +1,4 @@
+/* The line that a log call writes, its threshold, and sinks of threads. */
 #include "test.h"
 
 #include "base/log.c"

@@ -1,3 +1,4 @@
+/* Ranges, and that the distribution is even enough to be used for choices. */
 #include "test.h"
 
 #include "base/rand.c"

@@ -1,3 +1,4 @@
+/* Comparing, trimming, finding and parsing of byte strings. */
 #include "test.h"
 
 #include "base/str.c"

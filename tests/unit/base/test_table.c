@@ -1,3 +1,4 @@
+/* The hash table against a plain array as its model, under random operations. */
 #include "test.h"
 
 #include "base/table.c"

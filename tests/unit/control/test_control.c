@@ -1,3 +1,4 @@
+/* The control thread against a load thread that the test plays itself. */
 #include "test.h"
 
 #include "control/control.c"

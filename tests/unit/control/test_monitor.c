@@ -1,3 +1,4 @@
+/* CPU and memory figures, pings, and the warnings that follow from them. */
 #include "test.h"
 
 #include "control/monitor.c"

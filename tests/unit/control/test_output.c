@@ -1,3 +1,4 @@
+/* What is written at the end of a test, where, and in which order. */
 #include "test.h"
 
 #include "control/output.c"

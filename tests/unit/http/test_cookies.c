@@ -1,3 +1,4 @@
+/* The jar against RFC 6265: dates, domains, paths, limits. */
 #include "test.h"
 #include "http/cookies.c"
 

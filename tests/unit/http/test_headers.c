@@ -1,3 +1,4 @@
+/* Writing heads that cannot be broken out of, and finding fields in one that was read. */
 #include "test.h"
 #include "http/headers.c"
 

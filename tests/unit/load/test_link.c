@@ -1,3 +1,4 @@
+/* Reports, orders and the hand-over of a shard: nothing is counted twice or lost. */
 #include "test.h"
 
 #include "load/link.c"

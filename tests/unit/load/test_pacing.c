@@ -1,3 +1,4 @@
+/* The built-in waits, and when the next task is due. */
 #include "test.h"
 
 #include "load/pacing.c"

@@ -1,3 +1,4 @@
+/* The tables, byte for byte as Locust prints them (report_golden.inc). */
 #include "test.h"
 
 #include "report/console.c"

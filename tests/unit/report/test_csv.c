@@ -1,3 +1,4 @@
+/* The four files: headers, quoting, rows over time, and the last write. */
 #include "test.h"
 
 #include "report/csv.c"

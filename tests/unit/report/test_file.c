@@ -1,3 +1,4 @@
+/* Creating folders and writing whole files. */
 #include "test.h"
 
 #include "report/file.c"

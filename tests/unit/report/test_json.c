@@ -1,3 +1,4 @@
+/* The JSON of --json against what Locust writes for the same requests. */
 #include "test.h"
 
 #include "report/json.c"

@@ -1,3 +1,4 @@
+/* Numbers as Python prints them, and bytes that are not UTF-8. */
 #include "test.h"
 
 #include "report/text.c"

@@ -1,3 +1,4 @@
+/* The sliding window behind current percentiles. */
 #include "test.h"
 
 #include "report/window.c"

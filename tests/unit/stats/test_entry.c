@@ -1,3 +1,4 @@
+/* Figures derived from one row: rates, means, medians. */
 #include "test.h"
 
 #include "stats/entry.c"

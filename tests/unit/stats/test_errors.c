@@ -1,3 +1,4 @@
+/* Distinct failures and exceptions: grouping, order, bounds. */
 #include "test.h"
 
 #include "stats/errors.c"

@@ -1,3 +1,4 @@
+/* Every slot of the histogram, its error bound, percentiles against a sorted array. */
 #include "test.h"
 
 #include "stats/hist.c"

@@ -1,3 +1,4 @@
+/* Requests per second over time, and what happens when it is full. */
 #include "test.h"
 
 #include "stats/series.c"

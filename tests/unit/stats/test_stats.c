@@ -1,3 +1,4 @@
+/* Recording, merging and resetting a shard, with every allocation made to fail. */
 #include "test.h"
 
 #include "stats/stats.c"
