@@ -83,6 +83,10 @@ enum MHD_Result request_feed(request *r, const char *data, size_t n) {
 }
 
 enum MHD_Result request_wait(request *r, gr_ns delay) {
+    if (r->shop->closing) {
+        r->waited = true;
+        return r->route->answer(r);
+    }
     if (timers_add(&r->shop->waiting, r->received_at + delay, r) < 0) return MHD_NO;
     MHD_suspend_connection(r->conn);
     return MHD_YES;

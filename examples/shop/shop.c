@@ -212,7 +212,8 @@ static void shop_serve(shop *s, const sigset_t *while_waiting) {
         wake_due(s, gr_clock_ns());
         MHD_run(s->daemon);
     }
-    wake_due(s, UINT64_MAX); /* the library must not be stopped with suspended connections */
+    s->closing = true; /* the library must not be stopped with suspended connections */
+    wake_due(s, UINT64_MAX);
     MHD_run(s->daemon);
 }
 

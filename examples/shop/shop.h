@@ -32,6 +32,7 @@ typedef enum { /* answers that never change are built once */
 typedef struct shop {
     struct MHD_Daemon *daemon;
     timers waiting;
+    bool closing;         /* answers do not wait any more */
     gr_rand rand;         /* delays */
     uint64_t session_key; /* what a session cookie is checked with */
     uint64_t data_seq, checkout_seq, upload_seq;

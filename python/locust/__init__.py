@@ -19,6 +19,7 @@ from .debug import run_single_user
 from .event import Events
 from .shape import LoadTestShape
 from .user import wait_time
+from .user.markov_taskset import MarkovTaskSet, transition, transitions
 from .user.sequential_taskset import SequentialTaskSet
 from .user.task import TaskSet, tag, task
 from .user.users import HttpUser, User
@@ -33,6 +34,7 @@ __all__ = (
     "FastHttpUser",
     "HttpUser",
     "LoadTestShape",
+    "MarkovTaskSet",
     "SequentialTaskSet",
     "TaskSet",
     "User",
@@ -44,5 +46,7 @@ __all__ = (
     "run_single_user",
     "tag",
     "task",
+    "transition",
+    "transitions",
     "wait_time",
 )

@@ -289,7 +289,7 @@ def _bad_call(code: int, url: str) -> Exception:
     from requests import exceptions
 
     if code == _URL_SCHEME:
-        if "://" in url.partition("?")[0]:
+        if "://" in url.partition("?")[0] or (":" in url and not url.lower().startswith("http")):
             return exceptions.InvalidSchema(f"No connection adapters were found for {url!r}")
         return exceptions.MissingSchema(f"Invalid URL {url!r}: No scheme supplied. Perhaps you meant https://{url}?")
     if code in (_URL_HOST, _URL_PORT):

@@ -10,6 +10,7 @@ import gc
 import logging
 import os
 import resource
+import signal
 import sys
 import warnings
 from argparse import Namespace
@@ -22,18 +23,22 @@ import locust
 from . import _engine, argument_parser, log
 from .contrib.fasthttp import FastHttpUser
 from .env import Environment
-from .runners import LocalRunner
+from .runners import STATE_RUNNING, STATE_SPAWNING, LocalRunner
+from .user.markov_taskset import MarkovTaskSet
 from .user.task import TaskSet
 from .user.users import HttpUser, User
 from .util.load_locustfile import load_or_exit
 
 logger = logging.getLogger(__name__)
 
+_KEYBOARD_RATE = 100  # users a second
 _RESERVED_FDS = 64  # for the interpreter, files and what tasks open
 
 
 def main() -> NoReturn:
     """Run the command line and exit with the test's exit code."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # until the test takes it: an end without a traceback
     paths = argument_parser.parse_locustfile_option()
     user_classes, shape_classes = load_or_exit(paths)
     options = argument_parser.parse_options(run=True)
@@ -129,6 +134,8 @@ def _check_test(environment: Environment, options: Namespace) -> None:
 
 def _without_tasks(holder: type, parent: str = "") -> str | None:
     """A sentence about a class of users or tasks that has none to run, or None."""
+    if issubclass(holder, MarkovTaskSet):
+        return None  # such a class is checked when it is made
     base: type = TaskSet if issubclass(holder, TaskSet) else User
     if any("run" in vars(c) or "get_next_task" in vars(c) for c in _own_bases(holder)):
         return None
@@ -197,6 +204,17 @@ class _Orders:
         elif kind == "usage":
             cpu, memory = value
             self._runner.greenlet.spawn(self._runner.note_usage, cpu, memory, extra)
+        elif kind == "users":
+            self._runner.greenlet.spawn(self._change_users, value)
+
+    def _change_users(self, change: int) -> None:
+        runner = self._runner
+        if runner.shape_greenlet is not None:
+            return  # the shape decides
+        if runner.state == STATE_SPAWNING:
+            logger.warning("Already spawning users, can't spawn more right now" if change > 0 else "Spawning users, can't stop right now")
+        elif runner.state == STATE_RUNNING:
+            runner.start(max(0, runner.user_count + change), _KEYBOARD_RATE)
 
 
 def _run(environment: Environment, runner: LocalRunner, options: Namespace) -> NoReturn:
@@ -216,6 +234,7 @@ def _run(environment: Environment, runner: LocalRunner, options: Namespace) -> N
             csv_prefix=options.csv_prefix,
             csv_full_history=options.stats_history_enabled,
             handle_signals=True,
+            keyboard=True,
         )
     except OSError as e:
         _refuse(str(e))

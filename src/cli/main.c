@@ -103,7 +103,8 @@ static int native_opts(const gr_args *a, const gr_launch *l, gr_native_opts *o, 
                                       .only_summary = gr_args_flag(a, "only_summary"),
                                       .json = gr_args_flag(a, "json"),
                                       .csv_full_history = gr_args_flag(a, "stats_history_enabled"),
-                                      .handle_signals = true}};
+                                      .handle_signals = true,
+                                      .keyboard = true}};
     gr_args_list(a, "user_classes", &o->class_names, &o->class_names_n);
     gr_args_text(a, "host", &o->host);
     gr_args_real(a, "spawn_rate", &o->spawn_rate);
@@ -141,7 +142,7 @@ static int run(gr_args *a, int argc, char **argv, gr_buf *why) {
     int rc = gr_args_parse_early(a, argc, argv, environ, why);
     if (rc < 0) return give_up(rc, why, GR_ARGS_EXIT_CODE);
     if (gr_args_flag(a, "help")) return print_help(a);
-    if (gr_args_flag(a, "version")) return puts("gregaria " GR_VERSION) < 0;
+    if (gr_args_flag(a, "version")) return puts("gregaria " GR_VERSION) < 0 || fflush(stdout) != 0;
     if ((rc = gr_launch_init(&launch, a, why)) < 0) return give_up(rc, why, EXIT_BAD_LOCUSTFILE);
     int code = launch.front == GR_FRONT_NATIVE
                    ? run_native(a, &launch, argc, argv, why)

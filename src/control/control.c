@@ -58,7 +58,7 @@ static void test_started(gr_control *c) {
     uint64_t run_time_ms = (c->opts.run_time_ns + GR_MS(1) - 1) / GR_MS(1);
     c->state = GR__CONTROL_TEST;
     c->started_at = gr_clock_ns();
-    gr_stats_clear(c->stats, gr_clock_wall_ns());
+    gr_stats_clear(c->stats, gr_clock_stamp_now());
     forget_figures(c);
     gr__monitor_test_started(c);
     if (tables) uv_timer_start(&c->table_timer, on_table_timer, 0, TABLE_INTERVAL_MS);
@@ -107,7 +107,7 @@ static void on_report(gr_control *c, gr_report *r) {
     switch (r->kind) {
     case GR_REPORT_STARTED: test_started(c); break;
     case GR_REPORT_RESET:
-        gr_stats_reset(c->stats, gr_clock_wall_ns());
+        gr_stats_reset(c->stats, gr_clock_stamp_now());
         forget_figures(c);
         break;
     case GR_REPORT_DELTA: merge(c, r); break;
@@ -198,7 +198,8 @@ static int build(gr_control *c, const gr_control_opts *opts, gr_loop *load, gr_b
     }
     if ((rc = gr_mailbox_open(&c->inbox, gr_loop_uv(c->loop), on_mail, c)) < 0) return rc;
     if ((rc = gr_mailbox_open(&c->orders, gr_loop_uv(load), on_order_mail, c)) < 0) return rc;
-    return opts->handle_signals ? gr__signals_open(c) : 0;
+    if (opts->handle_signals && (rc = gr__signals_open(c)) < 0) return rc;
+    return opts->keyboard ? gr__keys_open(c) : 0;
 }
 
 static void close_timer(uv_timer_t *t) {
@@ -207,6 +208,7 @@ static void close_timer(uv_timer_t *t) {
 
 /* The thread has ended or was never started. */
 static void control_free(gr_control *c) {
+    gr__keys_close(c);
     gr__signals_close(c);
     if (c->orders) gr_mailbox_close(c->orders, drop_order);
     if (c->inbox) gr_mailbox_close(c->inbox, NULL); /* nothing follows `bye` */

@@ -1,5 +1,5 @@
 /* The control thread: a libuv loop that never runs user code. It owns the aggregated statistics, the console,
- * the CSV files, the JSON, the run-time clock, signals, and the monitor of CPU and lag. Reports come in from the load thread, orders
+ * the CSV files, the JSON, the run-time clock, signals, the keyboard, and the monitor of CPU and lag. Reports come in from the load thread, orders
  * go out to it (load/link.h). A load thread that hangs stops none of these. */
 #ifndef GR_CONTROL_CONTROL_H
 #define GR_CONTROL_CONTROL_H
@@ -20,6 +20,7 @@ typedef struct gr_control_opts { /* strings are copied */
     bool csv_full_history;
     bool
         handle_signals; /* SIGINT, SIGTERM -> GR_ORDER_STOP; a second SIGINT ends the process at once */
+    bool keyboard;      /* w W s S on a terminal -> GR_ORDER_USERS */
 } gr_control_opts;
 
 /* Runs in the load thread, once for each order, in order; takes ownership of `o`. */

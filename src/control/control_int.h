@@ -8,6 +8,7 @@
 #include "report/window.h"
 
 #include <signal.h>
+#include <termios.h>
 
 typedef enum {
     GR__CONTROL_READY, /* no test yet: CSV files and usage figures already run */
@@ -29,6 +30,12 @@ typedef struct gr__signal {
     struct sigaction before; /* given back at the end */
     bool taken;
 } gr__signal;
+
+typedef struct gr__keys {
+    uv_tty_t tty;
+    char bytes[64]; /* of one read */
+    bool open;
+} gr__keys;
 
 struct gr_control {
     gr_loop *loop;
@@ -56,6 +63,7 @@ struct gr_control {
     uv_timer_t table_timer, csv_timer, run_timer;
     gr__monitor monitor;
     gr__signal sigint, sigterm;
+    gr__keys keys;
     uint32_t sigint_count;
     uv_thread_t thread;
 };
@@ -77,5 +85,10 @@ void gr__monitor_on_pong(gr_control *c);
 /* signals.c; both in the load thread, while the control thread does not run */
 int gr__signals_open(gr_control *c);
 void gr__signals_close(gr_control *c);
+
+/* keys.c; likewise */
+int gr__keys_open(gr_control *c); /* does nothing without a terminal */
+void gr__keys_close(gr_control *c);
+void gr__keys_restore(void); /* the terminal's own mode; from any thread that ends the process */
 
 #endif

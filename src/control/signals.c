@@ -13,6 +13,7 @@
  * default action: it leaves with the code that a shell would report. */
 _Noreturn static void die_by_sigint(void) {
     sigset_t set;
+    gr__keys_restore();
     sigemptyset(&set);
     sigaddset(&set, SIGINT);
     signal(SIGINT, SIG_DFL);

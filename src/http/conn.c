@@ -61,8 +61,9 @@ static int pieces_of(const gr_exchange_priv *xp, struct iovec pieces[2]) {
 
 /* When the peer is gone already, its answer may still wait to be read (a server that refuses an
  * upload answers and closes): the reading side ends the exchange then. */
-static void send_failed(gr_exchange_priv *xp, int rc) {
+static void send_failed(gr_exchange_priv *xp, int rc, gr_ns at) {
     xp->send_rc = rc;
+    if (!xp->x->sent_at) xp->x->sent_at = at; /* an answer's times count from the attempt */
     if (rc != -EPIPE && rc != -ECONNRESET) gr__exchange_fail_later(xp, rc);
 }
 
@@ -71,11 +72,11 @@ void gr__conn_flush(gr_conn *c) {
     gr_exchange_priv *xp = c->xp;
     if (xp->send_rc < 0 || c->sock.state != GR_SOCK_OPEN) return;
     int n = pieces_of(xp, pieces);
-    gr_ns now =
-        gr_clock_ns(); /* before the call: on loopback the answer may be older than its end */
+    /* Before the call: on loopback the answer may be older than the call's end. */
+    gr_ns now = gr_clock_ns();
     ptrdiff_t sent = n ? gr_sock_send(&c->sock, pieces, n) : 0;
     if (sent < 0) {
-        send_failed(xp, (int)sent);
+        send_failed(xp, (int)sent, now);
         return;
     }
     c->active_at = now;
@@ -85,7 +86,8 @@ void gr__conn_flush(gr_conn *c) {
 void gr__conn_begin(gr_conn *c, gr_exchange_priv *xp) {
     c->xp = xp;
     gr__conn_flush(c);
-    gr__conn_watch(c, xp->x->sent_at ? xp->x->sent_at : gr_clock_ns());
+    if (xp->drained) gr_sock_want_writable(&c->sock); /* which tells the owner, later */
+    gr__conn_watch(c, xp->x->sent_at);
 }
 
 /* ---- the socket's callbacks ---- */

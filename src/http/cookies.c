@@ -363,14 +363,15 @@ static bool has_control(gr_str s) {
     return false;
 }
 
-/* Addresses and names without a dot have no subdomains to share with; "com" must not be shared with
- * every site there is. */
+/* Addresses and names without a dot have no subdomains to share with; "com" (or "com.", the same in
+ * full) must not be shared with every site there is. */
 static bool choose_domain(gr_cookie *c, gr_str host, gr_str wanted) {
     c->domain = host;
     c->host_only = true;
     if (wanted.n == 0) return true;
     if (!domain_matches(host, wanted)) return false;
-    if (gr_str_find(wanted, '.') < 0 || gr_url_host_is_ip(host)) return gr_str_ieq(host, wanted);
+    gr_str inner = {wanted.p, wanted.n - 1};
+    if (gr_str_find(inner, '.') < 0 || gr_url_host_is_ip(host)) return gr_str_ieq(host, wanted);
     c->domain = wanted;
     c->host_only = false;
     return true;

@@ -1,6 +1,6 @@
 /* Content-Encoding undone while it streams: gzip, deflate (zlib or raw), br, zstd, and up to three
- * of them on top of each other. Memory between the layers is bounded, so a bomb inside a bomb
- * costs nothing; output is bounded by the caller. A decoder is reused for body after body; gzip,
+ * of them on top of each other. Memory and work between the layers are bounded, so a bomb inside a
+ * bomb costs little; output is bounded by the caller. A decoder is reused for body after body; gzip,
  * deflate and zstd allocate nothing once warm (brotli's library cannot be reset). */
 #ifndef GR_HTTP_DECODE_H
 #define GR_HTTP_DECODE_H

@@ -3,7 +3,7 @@
  *
  *   hop_start: render the head, find a connection (session.c)      x->state WAITING
  *   gr__exchange_ready: the connection sends (conn.c)              SENDING, then RECEIVING
- *   gr__exchange_input: the codec's events                         STREAMING after the head, if asked
+ *   gr__exchange_input: the codec's events                         if asked: STREAMING from the head
  *   complete: the body is over -> next hop, or finish
  *   gr__exchange_closed: the connection failed -> resend, or finish
  *
@@ -168,7 +168,7 @@ static int render(gr_exchange_priv *xp) {
     }
     gr_buf_clear(&xp->wire);
     if ((rc = gr_h1_write_head(&xp->wire, &r)) < 0) return rc;
-    xp->rendered = r.cookie.n == 0;
+    xp->rendered = r.cookie.n == 0 && xp->hops_n == 0;
     xp->url_at = xp->x->url.p;
     xp->url_n = xp->x->url.n;
     return 0;
@@ -272,7 +272,7 @@ static void priv_reset(gr_exchange_priv *xp, gr_session *s) {
     xp->x->raw_body = false;
     gr_buf_clear(&xp->out);
     xp->given = 0;
-    xp->ended = xp->out_sent_some = xp->held = xp->end_held = false;
+    xp->ended = xp->unwanted = xp->out_sent_some = xp->held = xp->end_held = false;
     xp->drained = xp->more = NULL;
     xp->hops_n = 0;
 }
@@ -359,7 +359,6 @@ void gr__exchange_writable(gr_exchange_priv *xp) {
 void gr__exchange_opened(gr_exchange_priv *xp) {
     xp->x->connected_at = gr_clock_ns();
     gr__exchange_ready(xp);
-    gr__exchange_writable(xp);
 }
 
 static void release_body(gr_exchange_priv *xp) {
@@ -385,7 +384,7 @@ static void flush_stream(gr_exchange_priv *xp) {
 int gr_exchange_write(gr_exchange *x, gr_str piece, gr_exchange_cb *drained) {
     gr_exchange_priv *xp = x->priv;
     int rc;
-    if (x->state == GR_X_IDLE || !xp) return 0;
+    if (x->state == GR_X_IDLE || !xp || xp->unwanted) return 0;
     if (xp->body_kind != GR_BODY_STREAM || xp->ended) return GR_E_INVALID;
     if (xp->body_length >= 0 && piece.n > (uint64_t)xp->body_length - xp->given)
         return GR_E_INVALID;
@@ -401,7 +400,7 @@ int gr_exchange_write(gr_exchange *x, gr_str piece, gr_exchange_cb *drained) {
 int gr_exchange_write_end(gr_exchange *x) {
     gr_exchange_priv *xp = x->priv;
     int rc;
-    if (x->state == GR_X_IDLE || !xp) return 0;
+    if (x->state == GR_X_IDLE || !xp || xp->unwanted) return 0;
     if (xp->body_kind != GR_BODY_STREAM || xp->ended) return GR_E_INVALID;
     if (xp->body_length >= 0 && xp->given != (uint64_t)xp->body_length) return GR_E_INVALID;
     if (xp->chunked && (rc = gr_h1_write_last_chunk(&xp->out)) < 0) return rc;
@@ -455,6 +454,10 @@ static bool keeps_credentials(const gr_url *from, const gr_url *to) {
 }
 
 static void drop_body(gr_exchange_priv *xp) {
+    xp->unwanted |= xp->body_kind == GR_BODY_STREAM;
+    xp->out_sent_some = false; /* the next hop's request can be sent again */
+    gr_buf_clear(&xp->out);
+    xp->drained = NULL;
     xp->body_kind = GR_BODY_NONE;
     xp->body = (gr_str){NULL, 0};
     drop_field(&xp->head, GR_STR("Content-Length"), GR_HEAD_CONTENT_LENGTH);
@@ -498,7 +501,6 @@ static void redirect(gr_exchange_priv *xp, bool reusable) {
     gr_exchange *x = xp->x;
     gr_url to;
     xp->rendered = false;
-    gr_buf_clear(&xp->asked_url); /* from here on the head is not that of what was asked */
     const gr_header *location = gr_headers_get(&x->response.headers, GR_STR("Location"));
     int rc = xp->hops_n >= xp->s->conf->redirects_max ? GR_E_TOO_MANY_REDIRECTS : 0;
     if (rc == 0) rc = gr_url_resolve(gr_buf_str(&x->url), location->value, &xp->scratch);
@@ -615,7 +617,7 @@ static void complete(gr_exchange_priv *xp, bool clean) {
     int rc = x->response.decoded ? gr_decoder_end(xp->decoder) : 0;
     bool reusable = clean && xp->h1.keep_alive && all_sent(xp) &&
                     !(xp->head.flags & GR_HEAD_CONNECTION_CLOSE) &&
-                    xp->conn->sock.state == GR_SOCK_OPEN && xp->task_kind != GR_X_TASK_FAIL;
+                    gr_sock_settled(&xp->conn->sock) && xp->task_kind != GR_X_TASK_FAIL;
     if (x->state != GR_X_STREAMING) x->service_ns += x->last_byte_at - x->sent_at;
     if (rc == 0 && xp->redirecting)
         redirect(xp, reusable);
@@ -645,7 +647,7 @@ static void consume(gr_exchange_priv *xp, gr_str in) {
         }
         switch (event) {
         case GR_H1_MORE:
-            if (xp->hold_body && xp->h1.interim_status == 100)
+            if (xp->hold_body && xp->h1.may_continue)
                 release_body(xp);
             else
                 run_more(xp);
@@ -673,6 +675,10 @@ static void consume(gr_exchange_priv *xp, gr_str in) {
 
 void gr__exchange_input(gr_exchange_priv *xp, gr_str in, gr_ns arrived_at) {
     gr_exchange *x = xp->x;
+    if (x->reused && xp->send_rc < 0 && xp->sent == 0) { /* no answer: it came before the request */
+        gr__exchange_closed(xp, xp->send_rc, NULL);
+        return;
+    }
     x->bytes_in += in.n;
     if (xp->held) { /* TLS: decrypted from what had been read already */
         int rc = gr_buf_add(&xp->stash, in);

@@ -54,6 +54,7 @@ typedef struct gr_exchange_priv {
     uint64_t given;     /* GR_BODY_STREAM: body bytes written by the owner */
     bool chunked;       /* GR_BODY_STREAM: pieces are framed as chunks */
     bool ended;         /* GR_BODY_STREAM: no more pieces */
+    bool unwanted;      /* GR_BODY_STREAM: a redirect dropped it, further pieces are ignored */
     bool out_sent_some; /* GR_BODY_STREAM: cannot be sent again */
     bool hold_body;     /* Expect: the peer has not said 100 Continue */
     int send_rc;        /* why nothing more can be sent */
@@ -79,8 +80,8 @@ typedef struct gr_exchange_priv {
     gr_buf scratch;
 } gr_exchange_priv;
 
-/* exchange.c, called by connections and the pool. The last four may run the owner's callbacks, in
- * which everything may be cancelled and freed but the connection itself. */
+/* exchange.c, called by connections and the pool. The last three may run the owner's callbacks,
+ * in which everything may be cancelled and freed but the connection itself. */
 void gr__exchange_ready(gr_exchange_priv *xp); /* its connection can be sent on */
 void gr__exchange_sent(gr_exchange_priv *xp, size_t n, gr_ns at);
 void gr__exchange_fail_later(gr_exchange_priv *xp, int rc);

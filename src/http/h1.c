@@ -267,7 +267,7 @@ static int finish_head(gr_h1 *h) {
     if (h->status / 100 == 1 && h->status != 101) {
         if (h->interims == GR_H1_INTERIMS_MAX) return GR_E_HEADERS_TOO_LARGE;
         h->interims++;
-        h->interim_status = h->status;
+        if (h->status == 100) h->may_continue = true;
         gr_buf_clear(h->head);
         h->fields->n = 0;
         h->skipped_n = 0;

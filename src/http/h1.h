@@ -50,12 +50,12 @@ typedef enum { /* the parser's own; named here because it is embedded in its own
 
 typedef struct gr_h1 {
     /* Valid from GR_H1_HEAD on. */
-    uint16_t status;         /* 101 is final, other 1xx are skipped */
-    uint8_t version_minor;   /* of HTTP/1.x */
-    uint8_t interims;        /* 1xx responses skipped so far; counts up before GR_H1_HEAD */
-    uint16_t interim_status; /* of the last of them; 0: none */
-    bool keep_alive;         /* the peer will take another request; false where the body ends with
-                              * the connection, after 101 and after a successful CONNECT */
+    uint16_t status;       /* 101 is final, other 1xx are skipped */
+    uint8_t version_minor; /* of HTTP/1.x */
+    uint8_t interims;      /* 1xx responses skipped so far; counts up before GR_H1_HEAD */
+    bool may_continue;     /* one of them was 100 Continue; likewise */
+    bool keep_alive;       /* the peer will take another request; false where the body ends with
+                            * the connection, after 101 and after a successful CONNECT */
     bool chunked;
     bool has_length; /* `length` came from Content-Length and frames this body */
     uint64_t length;

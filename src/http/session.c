@@ -96,8 +96,9 @@ static void reuse(gr_session *s, gr_conn *c, gr_exchange_priv *xp) {
 }
 
 static int open_or_queue(gr_session *s, gr_exchange_priv *xp) {
-    if (xp->connect_timeout_ns && !gr_timer_active(&xp->timer)) {
-        int rc = gr_timer_start(s->lp, &xp->timer, gr_clock_ns() + xp->connect_timeout_ns);
+    gr_ns now = gr_clock_ns(), limit = xp->connect_timeout_ns;
+    if (limit && limit <= UINT64_MAX - now && !gr_timer_active(&xp->timer)) {
+        int rc = gr_timer_start(s->lp, &xp->timer, now + limit);
         if (rc < 0) return rc;
     }
     if (host_is_full(s, xp)) {

@@ -1,15 +1,15 @@
 /* An HTTP session: what one user's client keeps between requests (cookies, idle connections), and
- * the exchange: one request with its response, redirects included. This is the door through which both front ends
- * send HTTP; nothing above it knows about connections.
+ * the exchange: one request with its response, redirects included. This is the door through which
+ * both front ends send HTTP; nothing above it knows about connections.
  *
  *   gr_session_start(s, &request, x)  ->  ... loop turns ...  ->  x->done(x)
  *
  * An exchange is embedded in its owner (a Python Response, a C user's state), initialised once with
- * gr_exchange_init and reusable after `done`: its buffers keep their memory, so a warm request allocates
- * nothing. All of this belongs to one loop's thread.
+ * gr_exchange_init and reusable after `done`: its buffers keep their memory, so a warm request
+ * allocates nothing. All of this belongs to one loop's thread.
  *
- * Every started exchange ends exactly once: `done` runs (never inside gr_session_start), or the owner
- * calls gr_exchange_cancel, after which it does not run. */
+ * Every started exchange ends exactly once: `done` runs (never inside gr_session_start), or the
+ * owner calls gr_exchange_cancel, after which it does not run. */
 #ifndef GR_HTTP_SESSION_H
 #define GR_HTTP_SESSION_H
 
@@ -136,14 +136,15 @@ int gr_session_start(gr_session *s, const gr_request *request, gr_exchange *x);
 void gr_exchange_cancel(gr_exchange *x);
 
 /* GR_BODY_STREAM: add a piece (copied). Returns 0, or 1 when enough is queued: then wait for
- * `drained` before the next piece. After `done` ran, pieces are ignored. Beyond the known length:
- * GR_E_INVALID. A redirect that keeps the body ends with GR_E_BODY_SOURCE: it is gone. */
+ * `drained` or `done` before the next piece. After `done` ran, and after a redirect that turned the
+ * request into one without a body, pieces are ignored. Beyond the known length: GR_E_INVALID. A
+ * redirect that keeps the body ends with GR_E_BODY_SOURCE: it is gone. */
 int gr_exchange_write(gr_exchange *x, gr_str piece, gr_exchange_cb *drained);
 int gr_exchange_write_end(gr_exchange *x); /* GR_E_INVALID when the known length was not met */
 
-/* stream_response: `more` runs once when response.body got bytes or the body ended; ask again for more. The owner
- * empties response.body (gr_buf_clear). x->state is GR_X_IDLE at the end; x->error tells a failure. Between
- * calls at most 256 KB are buffered: the peer is slowed down. */
+/* stream_response: `more` runs once when response.body got bytes or the body ended; ask again for
+ * more. The owner empties response.body (gr_buf_clear). x->state is GR_X_IDLE at the end; x->error
+ * tells a failure. Between calls at most 256 KB are buffered: the peer is slowed down. */
 int gr_exchange_read(gr_exchange *x, gr_exchange_cb *more);
 /* Deliver the body of the next started request as it is on the wire (chunks undone), not decoded. */
 void gr_exchange_raw_body(gr_exchange *x);

@@ -2,11 +2,9 @@
  * every URL of a load test is clean. Where something must change, one reservation covers the worst
  * case, so that the writers below need not ask for room. */
 #include "http/url.h"
-#include "base/alloc.h"
 #include "base/err.h"
 
 #include <arpa/inet.h>
-#include <stdio.h>
 
 /* What a byte may stand for (RFC 3986); the sets are urllib3's. */
 enum {

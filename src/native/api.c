@@ -181,7 +181,7 @@ void gr_record(gr_user *u, const char *type, const char *name, double response_m
                         .due_ns = GR_TIME_NONE,
                         .lag_ns = GR_TIME_NONE,
                         .bytes = bytes,
-                        .ended_at = gr_clock_wall_ns()};
+                        .ended_at = gr_clock_stamp_now()};
     gr_entry *e = gr__crew_entry(u->crew, gr_str_c(type), gr_str_c(name));
     bool lost = !e || gr_stats_record(delta, e, &sample) < 0;
     if (e && error) lost |= gr_stats_fail(delta, e, gr_str_c(error), sample.ended_at) < 0;

@@ -44,6 +44,8 @@ static void wrong(const char *format, ...) {
 static bool may_define(const gr_user_class *c, const char *function) {
     if (!defining)
         gr_log(GR_LOG_ERROR, "gregaria.native", "%s does nothing outside of GR_SCENARIO", function);
+    else if (!c)
+        wrong("%s was given no user class", function);
     return defining && c && c != &defining->invalid;
 }
 
@@ -121,7 +123,7 @@ static int append_class(gr_scenario_set *set, gr_user_class *c) {
 gr_user_class *gr_class(const char *name) {
     static gr_user_class nowhere;
     if (!defining) {
-        may_define(NULL, "gr_class");
+        (void)may_define(NULL, "gr_class");
         return &nowhere;
     }
     gr_str s = gr_str_c(name);

@@ -18,7 +18,9 @@
 #include "base/log.h"
 
 #include <ctype.h>
+#include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 /* How long on_stop may take once the end was asked for. Locust waits for ever. */
 #define ON_STOP_MAX GR_S(10)
@@ -28,16 +30,10 @@
 
 /* ---- The crew. */
 
-/* Spares every request a second reading of a clock; only the per-second counters depend on it. */
-static void set_wall_offset(gr_crew *crew) {
-    crew->wall_offset = gr_clock_wall_ns() - (gr_wall_ns)gr_clock_ns();
-}
-
 int gr__crew_init(gr_crew *crew, gr_loop *loop) {
     int rc = gr_shard_init(&crew->shard);
     if (rc < 0) return rc;
     crew->loop = loop;
-    set_wall_offset(crew);
     gr_stacks_init(&crew->stacks);
     gr_rand_seed(&crew->rand, (uint64_t)gr_clock_wall_ns());
     gr_list_init(&crew->users);
@@ -54,7 +50,6 @@ gr_report *gr__crew_report(gr_crew *crew, gr_report_kind kind) {
     gr_report *r = gr_shard_hand_over(&crew->shard, kind);
     if (!r) return NULL;
     memset(crew->entries, 0, sizeof crew->entries); /* they went with the delta */
-    set_wall_offset(crew);
     r->user_count = crew->users_n;
     return r;
 }
@@ -83,7 +78,7 @@ static gr_sample sample_of(const gr_user *u) {
         .due_ns = (int64_t)(now - x->due_at),
         .lag_ns = (int64_t)lag,
         .bytes = x->response.body.n,
-        .ended_at = u->crew->wall_offset + (gr_wall_ns)now,
+        .ended_at = gr_clock_stamp(now),
     };
 }
 
@@ -108,7 +103,7 @@ static void judge(gr_user *u) {
                                 .service_ns = GR_TIME_NONE,
                                 .due_ns = GR_TIME_NONE,
                                 .lag_ns = GR_TIME_NONE,
-                                .ended_at = gr_clock_wall_ns()};
+                                .ended_at = gr_clock_stamp_now()};
     } else {
         v->failed = r->x.error != 0 || r->x.response.status >= 400;
         v->sample = sample_of(u);
@@ -159,7 +154,15 @@ void gr__user_count(gr_user *u) {
 
 /* ---- Inside the coroutine. */
 
+/* A scenario that waits on behalf of another user would leave both on the wrong stack. */
 static void park(gr_user *u, gr_park what_for) {
+    if (u->coro.state != GR_CORO_RUNNING) {
+        gr_log(GR_LOG_CRITICAL, "gregaria.native",
+               "The scenario called a function for user %" PRIu32 " of class %s outside of that "
+               "user's own callbacks: keep each gr_user to the callback that was given it",
+               u->number, u->class->name.p);
+        abort();
+    }
     u->park = what_for;
     u->parks++;
     gr_coro_park(&u->coro);
@@ -315,6 +318,7 @@ static void unpark(gr_user *u) {
         gr_exchange_cancel(&u->resp.x);
         gr_stats_interrupted(u->crew->shard.delta, 1);
     }
+    u->park = GR_PARK_NONE;
 }
 
 /* The call in which the user is parked never returns; on_stop runs on a fresh coroutine. */

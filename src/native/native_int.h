@@ -87,10 +87,9 @@ struct gr_crew {
     gr_rand rand;
     gr_list users; /* living ones, in order of start */
     uint32_t users_n;
-    uint32_t started;       /* so far */
-    uint32_t late_n;        /* users that outlived the patience they were given */
-    gr_wall_ns wall_offset; /* wall clock minus monotonic one, as of the last report */
-    gr_crew_cb *ended;      /* a user is gone, and its memory with it */
+    uint32_t started;  /* so far */
+    uint32_t late_n;   /* users that outlived the patience they were given */
+    gr_crew_cb *ended; /* a user is gone, and its memory with it */
     void *ctx;
     gr_entry *entries[GR_NAME_CACHE_SLOTS]; /* by address of the name; entries of shard.delta */
 };

@@ -148,8 +148,8 @@ static void log_spawned(run *r) {
 
 static void reset_figures(run *r) {
     gr_log(GR_LOG_INFO, RUNNERS, "Resetting stats");
-    gr_stats_reset(r->crew.shard.all, gr_clock_wall_ns());
-    gr_stats_reset(r->crew.shard.delta, gr_clock_wall_ns());
+    gr_stats_reset(r->crew.shard.all, gr_clock_stamp_now());
+    gr_stats_reset(r->crew.shard.delta, gr_clock_stamp_now());
     send_note(r, GR_REPORT_RESET);
 }
 
@@ -179,7 +179,9 @@ static int begin_ramp(run *r, uint32_t users, double rate) {
 
 static void change_users(run *r, int32_t change) {
     if (r->state != GR_RUN_RUNNING) {
-        gr_log(GR_LOG_WARNING, RUNNERS, "Users cannot be added or removed while spawning");
+        gr_log(GR_LOG_WARNING, "locust.main", "%s",
+               change > 0 ? "Already spawning users, can't spawn more right now"
+                          : "Spawning users, can't stop right now");
         return;
     }
     int64_t users = (int64_t)gr_dispatch_total(r->dispatch) + change;
@@ -316,20 +318,18 @@ undo_loop:
     return rc;
 }
 
-static void list_classes(const gr_scenario_set *set) {
+static int list_classes(const gr_scenario_set *set) {
     printf("Available Users:\n");
     for (size_t i = 0; i < set->n; i++)
         printf("    %s\n", set->classes[i]->name.p);
+    return fflush(stdout) != 0;
 }
 
 static int run_all(run *r, gr_buf *why) {
     const gr_native_opts *o = r->opts;
     int rc;
     if ((rc = gr__scenario_load(&r->set, o->files, o->files_n, why)) < 0) return rc;
-    if (o->list_only) {
-        list_classes(&r->set);
-        return 0;
-    }
+    if (o->list_only) return list_classes(&r->set);
     if ((rc = gr__scenario_select(&r->set, o->class_names, o->class_names_n, why)) < 0) return rc;
     if ((rc = prepare(r, why)) == 0) rc = run_on_loop(r, why);
     unprepare(r);

@@ -12,6 +12,8 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <limits.h>
+#include <pthread.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -77,10 +79,36 @@ static size_t compiler_words(char *words, const char **argv) {
     return n;
 }
 
+/* What ends this process while the compiler runs waits until the temporary directory is gone. */
+static sigset_t ending_signals(void) {
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGHUP);
+    return set;
+}
+
+static bool is_ending(void) {
+    sigset_t pending;
+    sigpending(&pending);
+    return sigismember(&pending, SIGINT) || sigismember(&pending, SIGTERM) ||
+           sigismember(&pending, SIGHUP);
+}
+
+/* Nothing is blocked in the compiler: Ctrl-C ends it at once. */
 static int run_and_wait(const char *const *argv, int *status) {
     pid_t pid;
+    posix_spawnattr_t attr;
+    sigset_t none;
+    int rc = posix_spawnattr_init(&attr);
+    if (rc != 0) return -rc;
+    sigemptyset(&none);
+    posix_spawnattr_setsigmask(&attr, &none);
+    posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK);
     /* posix_spawn's argv is not const for historical reasons only. */
-    int rc = posix_spawnp(&pid, argv[0], NULL, NULL, (char *const *)(uintptr_t)argv, environ);
+    rc = posix_spawnp(&pid, argv[0], NULL, &attr, (char *const *)(uintptr_t)argv, environ);
+    posix_spawnattr_destroy(&attr);
     if (rc != 0) return -rc;
     while (waitpid(pid, status, 0) < 0)
         if (errno != EINTR) return -errno;
@@ -185,16 +213,22 @@ undo_handle:
 static int load_source(gr_scenario_set *set, const char *file, gr_buf *why) {
     const char *tmp = getenv("TMPDIR");
     char dir[PATH_MAX], object[PATH_MAX + 16];
+    sigset_t before, ending = ending_signals();
     int n = snprintf(dir, sizeof dir, "%s/gregaria-XXXXXX", tmp && *tmp ? tmp : "/tmp");
     if (n < 0 || (size_t)n >= sizeof dir || !mkdtemp(dir)) {
         gr_buf_addf(why, "No temporary directory can be made in %s.", tmp && *tmp ? tmp : "/tmp");
         return GR_E_INVALID;
     }
     snprintf(object, sizeof object, "%s/scenario.so", dir);
+    pthread_sigmask(SIG_BLOCK, &ending, &before);
     int rc = compile(file, object, why);
-    if (rc == 0) rc = load_object(set, file, object, why);
+    if (rc < 0 || is_ending()) goto undo_dir;
+    pthread_sigmask(SIG_SETMASK, &before, NULL); /* a scenario function may loop for ever */
+    rc = load_object(set, file, object, why);
+undo_dir:
     unlink(object);
     rmdir(dir);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
     return rc;
 }
 

@@ -1,8 +1,9 @@
 /* A libuv loop with what every connection and user on it shares: the read buffer, nanosecond
  * timers, resolved names, and things to destroy after the turn. One thread owns it.
  *
- * It can be run two ways: gr_loop_run blocks until gr_loop_stop (C scenarios); an outer loop (gevent's)
- * instead polls gr_loop_fd, and calls gr_loop_poll before it blocks, for at most the returned time. */
+ * It can be run two ways: gr_loop_run blocks until gr_loop_stop (C scenarios); an outer loop
+ * (gevent's) instead polls gr_loop_fd, and calls gr_loop_poll before it blocks, for at most the
+ * returned time. */
 #ifndef GR_NET_LOOP_H
 #define GR_NET_LOOP_H
 
@@ -38,8 +39,9 @@ gr_ns gr_loop_poll(gr_loop *lp);
 uv_loop_t *gr_loop_uv(gr_loop *lp);
 gr_ns gr_loop_now(const gr_loop *lp); /* start of this turn: for deadlines, not for samples */
 
-/* (Re)start: due at the monotonic time `due_at` (a past time: next turn). Accurate to the kernel's
- * timer slack, not to milliseconds. A past t->due_at is moved to this turn's end. Returns 0 or GR_E_NOMEM (only when the heap must grow). */
+/* (Re)start: due at the monotonic time `due_at`; a past time is moved to the end of this turn.
+ * Accurate to the kernel's timer slack, not to milliseconds. Returns 0 or GR_E_NOMEM (only when the
+ * heap must grow). */
 int gr_timer_start(gr_loop *lp, gr_timer *t, gr_ns due_at);
 void gr_timer_stop(gr_loop *lp, gr_timer *t);
 static inline bool gr_timer_active(const gr_timer *t) {

@@ -1,6 +1,6 @@
 /* See mailbox.h. The sender that finds the list empty wakes the receiver; the receiver takes the
- * whole list at once, so the lock is held only for a moment on both sides. The wake-up is sent under
- * the lock: a receiver that has taken a sender's last message may close and free the mailbox.
+ * whole list at once, so the lock is held only for a moment on both sides. The wake-up is sent
+ * under the lock: a receiver that has taken a sender's last message may close and free the mailbox.
  *
  * No thread may begin to post after gr_mailbox_close (whoever started the threads knows), and
  * memory goes back when libuv has let go of the handle. */

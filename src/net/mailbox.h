@@ -16,9 +16,10 @@ typedef void gr_mail_cb(void *ctx, gr_mail *m); /* takes ownership of `m`; the r
 
 /* `uv` is the receiver's loop; call in its thread, or before it runs. Returns 0 or a code. */
 int gr_mailbox_open(gr_mailbox **mb, uv_loop_t *uv, gr_mail_cb *cb, void *ctx);
-/* Receiver's thread. Messages not yet taken are handed to `drop` (may be NULL). Freed by the loop. */
+/* Receiver's thread. Messages not yet taken are handed to `drop` (NULL: forgotten). Freed by the
+ * loop. */
 void gr_mailbox_close(gr_mailbox *mb, gr_mail_cb *drop);
-void gr_mailbox_post(gr_mailbox *mb,
-                     gr_mail *m); /* any thread; never blocks for long, never fails */
+/* Any thread; never blocks for long, never fails. */
+void gr_mailbox_post(gr_mailbox *mb, gr_mail *m);
 
 #endif

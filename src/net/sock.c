@@ -3,13 +3,13 @@
  * Why not uv_tcp_t: recvmsg with SO_TIMESTAMPNS tells when the kernel received the last TCP segment
  * that it returns. A response's arrival is thereby known exactly even if this thread was busy (user
  * code in Python easily holds it for milliseconds), and no delay of our own is counted as the
- * server's. Reading the clock after the system call, as a uv_tcp_t callback must, is late by all that
- * the turn did before: 100 connections back to back against nginx on two cores, the mean from
- * arrival to our looking was 0.2 to 0.4 ms at a service time of 0.65 ms. It also saves libuv's write
- * requests: one exchange is one send and one recvmsg.
+ * server's. Reading the clock after the system call, as a uv_tcp_t callback must, is late by all
+ * that the turn did before: 100 connections back to back against nginx on two cores, the mean from
+ * arrival to our looking was 0.2 to 0.4 ms at a service time of 0.65 ms. It also saves libuv's
+ * write requests: one exchange is one send and one recvmsg.
  *
- * States go forward only: NEW, RESOLVING, CONNECTING (address after address), HANDSHAKE (TLS), OPEN,
- * ENDED, CLOSED; any may be left out. `poll_state` says whether the uv handle exists: memory is
+ * States go forward only: NEW, RESOLVING, CONNECTING (address after address), HANDSHAKE (TLS),
+ * OPEN, ENDED, CLOSED; any may be left out. `poll_state` says whether the uv handle exists: memory is
  * released after uv_close has called back. An idle stream stays polled for reading, so that the
  * peer's close is noticed when it happens. */
 #include "net/sock.h"
@@ -272,6 +272,11 @@ ptrdiff_t gr_sock_send(gr_sock *s, const struct iovec *pieces, int n) {
     return sent;
 }
 
+void gr_sock_want_writable(gr_sock *s) {
+    GR_DCHECK(s->state == GR_SOCK_OPEN);
+    set_want_write(s, true);
+}
+
 bool gr_sock_blocked(const gr_sock *s) {
     return s->tls && gr__tls_blocked(s->tls);
 }
@@ -286,21 +291,22 @@ static void on_writable(gr_sock *s) {
 /* ---- receiving ---- */
 
 #ifdef SO_TIMESTAMPNS
-/* The kernel's stamp is wall-clock time: carried over to the monotonic clock by reading both now. A
- * stamp from the future means that the wall clock was set back in between. */
-static gr_ns stamp_of(struct msghdr *msg, gr_ns now) {
+/* The kernel's stamp is wall-clock time: carried over to the monotonic clock by its age. A stamp
+ * from the future, or from before this machine was started, means that the wall clock was set in
+ * between. */
+static gr_ns stamp_of(struct msghdr *msg, gr_wall_ns wall, gr_ns now) {
     for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
         if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_TIMESTAMPNS) continue;
         struct timespec t;
         memcpy(&t, CMSG_DATA(c), sizeof t);
-        gr_wall_ns age = gr_clock_wall_ns() - ((gr_wall_ns)t.tv_sec * 1000000000 + t.tv_nsec);
+        gr_wall_ns age = wall - ((gr_wall_ns)t.tv_sec * 1000000000 + t.tv_nsec);
         return age < 0 || (gr_ns)age > now ? now : now - (gr_ns)age;
     }
     return now;
 }
 #else
-static gr_ns stamp_of(struct msghdr *msg, gr_ns now) {
-    (void)msg;
+static gr_ns stamp_of(struct msghdr *msg, gr_wall_ns wall, gr_ns now) {
+    (void)msg, (void)wall;
     return now;
 }
 #endif
@@ -321,9 +327,11 @@ static ptrdiff_t receive(gr_sock *s, gr_ns *arrived_at) {
         got = recvmsg(s->fd, &msg, 0);
     while (got < 0 && errno == EINTR);
     if (got < 0) return -errno;
-    gr_ns now = gr_clock_ns();
+    gr_wall_ns wall =
+        gr_clock_wall_ns();    /* first: losing the CPU between the two makes the bytes */
+    gr_ns now = gr_clock_ns(); /* come late, never too early */
     gr__loop_tick(s->lp, now);
-    *arrived_at = got ? stamp_of(&msg, now) : now;
+    *arrived_at = got ? stamp_of(&msg, wall, now) : now;
     return got;
 }
 
@@ -363,13 +371,16 @@ static void on_readable(gr_sock *s) {
     for (int round = 0; round < READ_ROUNDS_MAX && !s->paused; round++) {
         gr_ns arrived_at = 0;
         ptrdiff_t got = receive(s, &arrived_at);
-        if (got == -EAGAIN || got == -EWOULDBLOCK) return;
+        if (got == -EAGAIN || got == -EWOULDBLOCK) {
+            if (!s->hung_up) return;
+            got = -ECONNRESET; /* a send has taken the error already; nothing would wake us again */
+        }
         if (got <= 0) {
             end_of_input(s, (int)got);
             return;
         }
         if (!deliver(s, (gr_str){s->lp->read_buf, (size_t)got}, arrived_at)) return;
-        /* A short read emptied the socket; libuv polls by level, so an end behind it shows again. */
+        /* A short read emptied the socket; libuv polls by level: an end behind it shows again. */
         if ((size_t)got < GR__READ_BYTES && !s->hung_up) return;
     }
     if (s->hung_up && !s->paused) gr_loop_defer(s->lp, &s->task);
@@ -398,6 +409,10 @@ void gr_sock_pause(gr_sock *s, bool paused) {
     s->paused = paused;
     apply_interest(s);
     if (!paused && s->hung_up && s->state == GR_SOCK_OPEN) gr_loop_defer(s->lp, &s->task);
+}
+
+bool gr_sock_settled(const gr_sock *s) {
+    return s->state == GR_SOCK_OPEN && !s->hung_up && !(s->tls && gr__tls_pending(s->tls));
 }
 
 bool gr_sock_idle_ok(const gr_sock *s) {

@@ -1,6 +1,6 @@
-/* A client's byte stream over TCP, or TLS over TCP: resolves, connects, reads into the loop's shared
- * buffer and sends without copying. Embedded in its owner; all calls and callbacks are the loop
- * thread's. No callback runs inside open or send, and every callback may close the stream. */
+/* A client's byte stream over TCP, or TLS over TCP: resolves, connects, reads into the loop's
+ * shared buffer and sends without copying. Embedded in its owner; all calls and callbacks are the
+ * loop thread's. No callback runs inside open or send, and every callback may close the stream. */
 #ifndef GR_NET_SOCK_H
 #define GR_NET_SOCK_H
 
@@ -66,11 +66,17 @@ void gr_sock_close(gr_sock *s); /* once; in any state but NEW. TLS says goodbye 
  * more can be sent, but the peer's answer may be waiting: `data` and `ended` still run (surely for
  * -EPIPE and -ECONNRESET). OPEN only. */
 ptrdiff_t gr_sock_send(gr_sock *s, const struct iovec *pieces, int n);
+/* Let `writable` run once more can be sent, although send took everything. OPEN only. */
+void gr_sock_want_writable(gr_sock *s);
 /* Bytes that send took have not reached the kernel yet (TLS only); `writable` will run. */
 bool gr_sock_blocked(const gr_sock *s);
 
 /* Stop or go on reading; stopping takes effect after the bytes that were just read. */
 void gr_sock_pause(gr_sock *s, bool paused);
+
+/* Open, and nothing more is known to come: neither bytes of the last read that were not given to
+ * `data` yet (TLS records) nor an end that was announced. */
+bool gr_sock_settled(const gr_sock *s);
 
 /* Ask the kernel whether an idle stream is still good: no end, no error and, for plain streams, no
  * bytes that nobody asked for. */

@@ -5,9 +5,10 @@
  *    therefore keeps input of its own only while a record is incomplete (SSL_MODE_RELEASE_BUFFERS);
  *  - writing offers to the kernel at once and keeps what it does not take in `out`. It never says
  *    "try later", so that SSL_write never has to be repeated with the same bytes. Callers send no
- *    more while something is kept, which bounds `out` by one record and a handshake's flight.
+ *    more while something is kept; only OpenSSL itself does (alerts), within OUT_BYTES_MAX.
  *
- * OpenSSL's error queue is the thread's: it is emptied before each call whose errors are looked at. */
+ * OpenSSL's error queue is the thread's: it is emptied before each call whose errors are looked
+ * at. */
 #include "net/tls_int.h"
 
 #include "base/alloc.h"
@@ -19,6 +20,10 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
+
+/* A record, the flight of a handshake with a long chain of certificates, some alerts. A peer that
+ * makes us answer further and reads none of it is hostile. */
+#define OUT_BYTES_MAX (256u * 1024)
 
 struct gr_tls_conf {
     SSL_CTX *ctx;
@@ -35,7 +40,7 @@ struct gr_tls {
     gr_buf out; /* ciphertext not yet taken by the kernel */
     gr_tls_send *send;
     void *ctx;
-    int send_rc; /* -errno of the first failed send; sticky */
+    int send_rc; /* of the first failed send: -errno, GR_E_NOMEM, GR_E_TLS; sticky */
     bool broken; /* OpenSSL reported a fatal error: no goodbye */
 };
 
@@ -54,6 +59,11 @@ static int bio_read(BIO *bio, char *into, size_t room, size_t *got) {
     return 1;
 }
 
+static int keep(gr_tls *t, gr_str rest) {
+    if (rest.n > OUT_BYTES_MAX - t->out.n) return GR_E_TLS;
+    return gr_buf_add(&t->out, rest);
+}
+
 static int bio_write(BIO *bio, const char *from, size_t n, size_t *taken) {
     gr_tls *t = BIO_get_data(bio);
     gr_str rest = {from, n};
@@ -65,7 +75,7 @@ static int bio_write(BIO *bio, const char *from, size_t n, size_t *taken) {
         else
             rest = gr_str_from(rest, (size_t)sent);
     }
-    if (t->send_rc == 0 && rest.n && gr_buf_add(&t->out, rest) < 0) t->send_rc = GR_E_NOMEM;
+    if (t->send_rc == 0 && rest.n) t->send_rc = keep(t, rest);
     *taken = n;
     return t->send_rc == 0;
 }
@@ -106,6 +116,12 @@ static int with_path(gr_str path, SSL_CTX *ctx, int (*load)(SSL_CTX *, const cha
     return rc;
 }
 
+/* OpenSSL's own asks at the terminal, which nobody may be sitting at. */
+static int no_passphrase(char *into, int room, int writing, void *ctx) {
+    (void)into, (void)room, (void)writing, (void)ctx;
+    return -1;
+}
+
 static int load_key(SSL_CTX *ctx, const char *path) {
     return SSL_CTX_use_PrivateKey_file(ctx, path, SSL_FILETYPE_PEM);
 }
@@ -131,6 +147,7 @@ static int ctx_setup(SSL_CTX *ctx, const gr_tls_opts *o, gr_buf *why) {
     SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
     SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS);
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_default_passwd_cb(ctx, no_passphrase);
     SSL_CTX_set_verify(ctx, o->verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
     if (SSL_CTX_set_alpn_protos(ctx, alpn, sizeof alpn - 1) != 0) return GR_E_NOMEM;
     int rc = o->verify ? load_trust(ctx, o, why) : 0;
@@ -173,6 +190,7 @@ void gr_tls_conf_unref(gr_tls_conf *conf) {
 /* ---- connections ---- */
 
 static int set_peer_name(gr_tls *t, gr_str host, bool is_address) {
+    if (host.n > 1 && host.p[host.n - 1] == '.') host.n--; /* certificates and SNI have no root */
     char *name = gr_strndup(host.p, host.n);
     if (!name) return GR_E_NOMEM;
     bool ok = is_address || SSL_set_tlsext_host_name(t->ssl, name) == 1;
@@ -195,7 +213,7 @@ int gr__tls_new(gr_tls **out, gr_tls_conf *conf, gr_str host, bool is_address, g
     t->conf = gr_tls_conf_ref(conf);
     t->send = send;
     t->ctx = ctx;
-    if (conf->system_trust) { /* a store that cannot be read makes every verification fail, and say so */
+    if (conf->system_trust) { /* one that cannot be read makes every verification fail, and say so */
         SSL_CTX_set_default_verify_paths(conf->ctx);
         conf->system_trust = false;
     }
@@ -273,6 +291,10 @@ ptrdiff_t gr__tls_read(gr_tls *t, char *into, size_t room, char why[GR_TLS_WHY_B
     ERR_clear_error();
     int ret = SSL_read_ex(t->ssl, into, room, &got);
     return ret == 1 ? (ptrdiff_t)got : failure(t, ret, why);
+}
+
+bool gr__tls_pending(const gr_tls *t) {
+    return t->in.n > 0 || SSL_has_pending(t->ssl);
 }
 
 int gr__tls_write(gr_tls *t, gr_str plain) {

@@ -1,5 +1,5 @@
-/* TLS configurations: one SSL_CTX per configuration, shared by every connection that uses it, never one
- * per user. Reference counted within one thread. */
+/* TLS configurations: one SSL_CTX per configuration, shared by every connection that uses it, never
+ * one per user. Reference counted within one thread. */
 #ifndef GR_NET_TLS_H
 #define GR_NET_TLS_H
 

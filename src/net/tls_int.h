@@ -28,6 +28,9 @@ int gr__tls_handshake(gr_tls *t, char why[GR_TLS_WHY_BYTES]);
  * with a sentence in `why`. */
 ptrdiff_t gr__tls_read(gr_tls *t, char *into, size_t room, char why[GR_TLS_WHY_BYTES]);
 
+/* Is there input that read has not given out? (The mere beginning of a record may be missed.) */
+bool gr__tls_pending(const gr_tls *t);
+
 /* 0: all of `plain` was encrypted, and is sent or kept (gr__tls_blocked). Not while blocked. */
 int gr__tls_write(gr_tls *t, gr_str plain);
 bool gr__tls_blocked(const gr_tls *t); /* the kernel did not take everything */

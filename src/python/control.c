@@ -125,16 +125,17 @@ static int start_thread(Control *self, const gr_control_opts *opts) {
 
 static int control_init(PyObject *op, PyObject *args, PyObject *kwargs) {
     static const char *const names[] = {
-        "stats", "on_order",  "snapshot",   "run_time",         "tables",         "only_summary",
-        "json",  "json_file", "csv_prefix", "csv_full_history", "handle_signals", NULL};
+        "stats",          "on_order", "snapshot",  "run_time",   "tables",
+        "only_summary",   "json",     "json_file", "csv_prefix", "csv_full_history",
+        "handle_signals", "keyboard", NULL};
     Control *self = (Control *)op;
     PyObject *stats, *order, *snapshot, *json_file = Py_None, *csv = Py_None;
     double run_time = 0;
-    int tables = 1, only_summary = 0, json = 0, history = 0, signals = 0;
+    int tables = 1, only_summary = 0, json = 0, history = 0, signals = 0, keyboard = 0;
     char **words = (char **)(uintptr_t)names;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOO|$dpppOOpp", words, &stats, &order,
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOO|$dpppOOppp", words, &stats, &order,
                                      &snapshot, &run_time, &tables, &only_summary, &json,
-                                     &json_file, &csv, &history, &signals))
+                                     &json_file, &csv, &history, &signals, &keyboard))
         return -1;
     if (self->thread || active || !gr_py_stats_check(stats)) {
         PyErr_SetString(PyExc_RuntimeError, "one Control at a time, over a RequestStats");
@@ -149,6 +150,7 @@ static int control_init(PyObject *op, PyObject *args, PyObject *kwargs) {
         .csv_prefix = text_or_empty(csv),
         .csv_full_history = history != 0,
         .handle_signals = signals != 0,
+        .keyboard = keyboard != 0,
     };
     Py_XSETREF(self->stats, Py_NewRef(stats));
     Py_XSETREF(self->on_order, Py_NewRef(order));

@@ -59,14 +59,14 @@ int gr_py_sleep_until(gr_ns due_at);
 uint64_t gr_py_park_count(void);
 
 /* Names that are looked up often, interned once. */
+/* clang-format off */
 #define GR_PY_NAMES(X)                                                                             \
-    X(args)                                                                                        \
-    X(catch_exceptions)                                                                            \
-    X(client) X(context) X(environment) X(events) X(exception) X(execute_next_task)                \
-        X(execute_task) X(fire) X(get_next_task) X(name) X(on_start) X(on_stop) X(request)         \
-            X(request_type) X(reschedule) X(response) X(response_length) X(response_time) X(run)   \
-                X(start_time) X(tasks) X(url) X(user) X(user_error) X(wait) X(wait_time)           \
-                    X(wait_function) X(min_wait) X(max_wait) X(_task_queue)
+    X(args) X(catch_exceptions) X(client) X(context) X(environment) X(events) X(exception)         \
+    X(execute_next_task) X(execute_task) X(fire) X(get_next_task) X(name) X(on_start) X(on_stop)   \
+    X(request) X(request_type) X(reschedule) X(response) X(response_length) X(response_time)       \
+    X(run) X(start_time) X(tasks) X(url) X(user) X(user_error) X(wait) X(wait_time)                \
+    X(wait_function) X(min_wait) X(max_wait) X(_task_queue)
+/* clang-format on */
 struct gr_py_names {
 #define X(n) PyObject *n;
     GR_PY_NAMES(X)

@@ -81,7 +81,7 @@ static int to_sample(const recorder_args *a, gr_sample *sample) {
                           .service_ns = GR_TIME_NONE,
                           .due_ns = GR_TIME_NONE,
                           .lag_ns = GR_TIME_NONE,
-                          .ended_at = gr_clock_wall_ns()};
+                          .ended_at = gr_clock_stamp_now()};
     if (a->response_time != Py_None) {
         double ms = PyFloat_AsDouble(a->response_time);
         if (ms == -1.0 && PyErr_Occurred()) return -1;

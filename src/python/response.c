@@ -155,7 +155,7 @@ gr_sample gr_py_response_sample(const Response *r) {
         .due_ns = (int64_t)(end - GR_MIN(due, r->called_at)),
         .lag_ns = GR_TIME_NONE,
         .bytes = counted_length(r),
-        .ended_at = gr_clock_wall_ns(),
+        .ended_at = gr_clock_stamp_now(),
     };
     if (complete) {
         gr_ns late_start = r->called_at > due ? r->called_at - due : 0;
@@ -401,10 +401,25 @@ static int read_some(Response *r) {
     return 0;
 }
 
-static int read_all(Response *r) {
-    while (r->streaming)
-        if (read_some(r) < 0) return -1;
-    return 0;
+/* The whole body as bytes. A streamed one is collected here: the engine holds back what does not fit
+ * in its own buffer. */
+static PyObject *read_all(Response *r) {
+    gr_buf all = GR_BUF_INIT, *body = &inner(r)->body;
+    bool streamed = r->streaming;
+    int rc = 0;
+    while (rc == 0 && r->streaming) {
+        rc = read_some(r);
+        if (rc == 0 && gr_buf_add(&all, gr_buf_str(body)) < 0) {
+            PyErr_NoMemory();
+            rc = -1;
+        }
+        gr_buf_clear(body);
+    }
+    gr_str whole = gr_buf_str(streamed ? &all : body);
+    PyObject *bytes =
+        rc == 0 ? PyBytes_FromStringAndSize(whole.p ? whole.p : "", (Py_ssize_t)whole.n) : NULL;
+    gr_buf_deinit(&all);
+    return bytes;
 }
 
 static PyObject *get_content(PyObject *op, void *closure) {
@@ -413,9 +428,8 @@ static PyObject *get_content(PyObject *op, void *closure) {
     PyObject *nothing = empty_when_failed(r);
     if (nothing) return Py_NewRef(nothing);
     if (!r->content) {
-        if (read_all(r) < 0) return NULL;
-        gr_buf *body = &inner(r)->body;
-        r->content = PyBytes_FromStringAndSize(body->p ? body->p : "", (Py_ssize_t)body->n);
+        PyObject *content = read_all(r);
+        Py_XSETREF(r->content, content);
     }
     return Py_XNewRef(r->content);
 }

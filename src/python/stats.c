@@ -116,8 +116,21 @@ static PyObject *mask_address(PyObject *text) {
     return masked;
 }
 
+/* What gevent.Timeout and the like say: their repr() has an address in it, and no words. */
+static PyObject *interruption_text(PyObject *error) {
+    PyObject *name = PyType_GetName(Py_TYPE(error)), *said = name ? PyObject_Str(error) : NULL;
+    PyObject *text = said ? PyUnicode_FromFormat("%U(%R)", name, said) : NULL;
+    Py_XDECREF(said);
+    Py_XDECREF(name);
+    return text;
+}
+
 PyObject *gr_py_stats_error_text(PyObject *error) {
-    PyObject *text = PyUnicode_Check(error) ? Py_NewRef(error) : PyObject_Repr(error);
+    bool interruption = PyExceptionInstance_Check(error) &&
+                        !PyType_IsSubtype(Py_TYPE(error), (PyTypeObject *)PyExc_Exception);
+    PyObject *text = interruption             ? interruption_text(error)
+                     : PyUnicode_Check(error) ? Py_NewRef(error)
+                                              : PyObject_Repr(error);
     if (!text && PyErr_ExceptionMatches(PyExc_Exception)) {
         PyErr_Clear(); /* a failure with a broken repr() is still a failure of that class */
         text = PyUnicode_FromFormat("%s(<repr() failed>)", Py_TYPE(error)->tp_name);
@@ -171,7 +184,7 @@ static PyObject *stats_log_request(PyObject *self, PyObject *args, PyObject *key
     gr_sample sample = {.service_ns = GR_TIME_NONE,
                         .due_ns = GR_TIME_NONE,
                         .lag_ns = GR_TIME_NONE,
-                        .ended_at = gr_clock_wall_ns()};
+                        .ended_at = gr_clock_stamp_now()};
     if (sample_time(ms, &sample.response_ns) < 0 || sample_bytes(length, &sample.bytes) < 0)
         return NULL;
     PyObject *method_key = gr__py_stats_key(method);
@@ -188,7 +201,7 @@ static PyObject *stats_log_request(PyObject *self, PyObject *args, PyObject *key
 /* 0, or -1 with an exception. */
 static int log_error(gr__py_stats *s, PyObject *method, PyObject *name, PyObject *text) {
     gr_entry *e = gr_stats_entry(s->shard.delta, gr__py_bytes(method), gr__py_bytes(name));
-    if (e && fail(s, e, gr__py_bytes(text), gr_clock_wall_ns()) == 0) return 0;
+    if (e && fail(s, e, gr__py_bytes(text), gr_clock_stamp_now()) == 0) return 0;
     PyErr_NoMemory();
     return -1;
 }
@@ -278,7 +291,7 @@ static PyObject *after_zeroing(gr__py_stats *s) {
 static PyObject *stats_reset_all(PyObject *self, PyObject *unused) {
     (void)unused;
     gr__py_stats *s = as_stats(self);
-    gr_wall_ns now = gr_clock_wall_ns();
+    gr_wall_ns now = gr_clock_stamp_now();
     /* A row that only `all` knows stays; one that both know stays once. */
     gr_stats_reset(s->shard.all, now);
     gr_stats_reset(s->shard.delta, now);
@@ -288,7 +301,7 @@ static PyObject *stats_reset_all(PyObject *self, PyObject *unused) {
 static PyObject *stats_clear_all(PyObject *self, PyObject *unused) {
     (void)unused;
     gr__py_stats *s = as_stats(self);
-    gr_wall_ns now = gr_clock_wall_ns();
+    gr_wall_ns now = gr_clock_stamp_now();
     gr_stats_clear(s->shard.all, now);
     gr_stats_clear(s->shard.delta, now);
     PyDict_Clear(s->entries);

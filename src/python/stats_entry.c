@@ -323,7 +323,7 @@ static PyObject *entry_current_percentile(PyObject *self, PyObject *arg) {
     double p = percent_of(arg);
     int64_t window = p < 0 ? -1 : window_seconds();
     if (window < 0) return NULL;
-    int64_t now = gr_clock_wall_ns() / (int64_t)GR_S(1);
+    int64_t now = gr_clock_stamp_now() / (int64_t)GR_S(1);
     gr_hist sum;
     int rc = 0;
     gr_hist_init(&sum);

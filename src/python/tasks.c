@@ -153,19 +153,23 @@ static int run_one(TaskSet *self) {
 
 /* --- waiting ------------------------------------------------------------------------------ */
 
+/* What the wait_time of `owner`, the set or its user, says. */
+static PyObject *call_wait_time(TaskSet *self, PyObject *owner) {
+    PyObject *function = PyObject_GetAttr(owner, gr_py_name.wait_time), *seconds = NULL;
+    const gr_py_exceptions *flow = gr_py_flow();
+    if (function == Py_None && flow)
+        PyErr_Format(flow->MissingWaitTimeError,
+                     "You must define a wait_time method on either the %.200s or %.200s class",
+                     Py_TYPE(self->user)->tp_name, Py_TYPE(self)->tp_name);
+    else if (function && flow)
+        seconds = PyObject_CallNoArgs(function);
+    Py_XDECREF(function);
+    return seconds;
+}
+
 /* A user's own wait function: call it for seconds. */
 static int wait_by_call(TaskSet *self, PyObject *owner) {
-    PyObject *function = PyObject_GetAttr(owner, gr_py_name.wait_time);
-    if (function == Py_None) {
-        Py_SETREF(function, NULL);
-        const gr_py_exceptions *flow = gr_py_flow();
-        if (flow)
-            PyErr_Format(flow->MissingWaitTimeError,
-                         "You must define a wait_time method on either the %.200s or %.200s class",
-                         Py_TYPE(self->user)->tp_name, Py_TYPE(self)->tp_name);
-    }
-    PyObject *seconds = function ? PyObject_CallNoArgs(function) : NULL;
-    Py_XDECREF(function);
+    PyObject *seconds = call_wait_time(self, owner);
     double s = seconds ? PyFloat_AsDouble(seconds) : -1;
     Py_XDECREF(seconds);
     if (s == -1.0 && PyErr_Occurred()) return -1;
@@ -349,8 +353,8 @@ static PyObject *taskset_wait(PyObject *op, PyObject *unused) {
 
 static PyObject *taskset_wait_time(PyObject *op, PyObject *unused) {
     (void)unused;
-    if (!has_user((TaskSet *)op)) return NULL;
-    return PyObject_CallMethodNoArgs(((TaskSet *)op)->user, gr_py_name.wait_time);
+    TaskSet *self = (TaskSet *)op;
+    return has_user(self) ? call_wait_time(self, self->user) : NULL;
 }
 
 static PyObject *taskset_hook(PyObject *op, PyObject *unused) {

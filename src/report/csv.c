@@ -7,8 +7,10 @@
 #include "base/alloc.h"
 #include "base/err.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { STATS, HISTORY, FAILURES, EXCEPTIONS, FILES };
@@ -190,6 +192,22 @@ static int write_stats(gr_csv *csv, gr_entry **entries, ptrdiff_t n, const gr_en
     return t->rc < 0 ? t->rc : gr_file_replace(csv->fds[STATS], gr_buf_str(&t->buf));
 }
 
+/* A disk that is full takes a part of a row. It must not stay, or the next row would be glued to it. */
+static int append_whole(int fd, gr_str rows) {
+    off_t end = lseek(fd, 0, SEEK_END);
+    int rc = gr_file_append(fd, rows);
+    if (rc < 0 && end >= 0 && ftruncate(fd, end) == 0) (void)lseek(fd, end, SEEK_SET);
+    return rc;
+}
+
+/* What is written to a file without a name is lost. */
+static int still_there(const gr_csv *csv) {
+    struct stat file;
+    for (int i = 0; i < FILES; i++)
+        if (fstat(csv->fds[i], &file) == 0 && file.st_nlink == 0) return -ENOENT;
+    return 0;
+}
+
 static int write_history(gr_csv *csv, gr_entry **entries, ptrdiff_t n, const gr_stats *recent,
                          const gr_entry *recent_total, const moment *m) {
     gr_text *t = &csv->text;
@@ -199,7 +217,7 @@ static int write_history(gr_csv *csv, gr_entry **entries, ptrdiff_t n, const gr_
                     recent ? gr_stats_find(recent, entries[i]->method, entries[i]->name)
                            : entries[i]);
     history_row(t, m, m->total, recent_total ? recent_total : m->total);
-    return t->rc < 0 ? t->rc : gr_file_append(csv->fds[HISTORY], gr_buf_str(&t->buf));
+    return t->rc < 0 ? t->rc : append_whole(csv->fds[HISTORY], gr_buf_str(&t->buf));
 }
 
 static int write_failures(gr_csv *csv, const gr_stats *stats) {
@@ -256,5 +274,6 @@ int gr_csv_write(gr_csv *csv, gr_stats *stats, gr_stats *recent, uint32_t user_c
     rc = write_failures(csv, stats);
     if (first == 0) first = rc;
     rc = write_exceptions(csv, stats);
-    return first < 0 ? first : rc;
+    if (first == 0) first = rc;
+    return first < 0 ? first : still_there(csv);
 }

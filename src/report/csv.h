@@ -22,7 +22,7 @@ void gr_csv_close(gr_csv *csv);
 
 /* Write all four. `recent` (may be NULL) supplies the percentiles of the history when it is a full one: Locust
  * shows those of the last ten seconds then, and those of the whole run otherwise. Blocks on the file system.
- * Returns the first error after trying every file. */
+ * Returns the first error after trying every file; -ENOENT when somebody has removed one. */
 int gr_csv_write(gr_csv *csv, gr_stats *stats, gr_stats *recent, uint32_t user_count,
                  gr_wall_ns now);
 

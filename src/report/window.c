@@ -57,7 +57,7 @@ int gr_window_push(gr_window *w, gr_stats *delta, gr_ns now) {
 
 gr_stats *gr_window_merged(gr_window *w, gr_ns now) {
     drop_old(w, now);
-    gr_stats_reset(w->merged, gr_clock_wall_ns());
+    gr_stats_reset(w->merged, gr_clock_stamp_now());
     for (size_t i = 0; i < w->n; i++) {
         size_t at = (w->first + i) % GR_WINDOW_DELTAS_MAX;
         if (gr_stats_merge(w->merged, w->ring[at].delta) < 0) return NULL;
@@ -68,5 +68,5 @@ gr_stats *gr_window_merged(gr_window *w, gr_ns now) {
 void gr_window_clear(gr_window *w) {
     while (w->n > 0)
         drop_first(w);
-    gr_stats_clear(w->merged, gr_clock_wall_ns());
+    gr_stats_clear(w->merged, gr_clock_stamp_now());
 }

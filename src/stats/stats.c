@@ -37,7 +37,7 @@ ptrdiff_t gr__vec_copy(const gr__vec *v, const void *extra, void ***list) {
 gr_stats *gr_stats_new(void) {
     gr_stats *s = gr_calloc(1, sizeof *s);
     if (!s) return NULL;
-    gr__entry_init(&s->total, GR_STR(""), GR_STR("Aggregated"), gr_clock_wall_ns());
+    gr__entry_init(&s->total, GR_STR(""), GR_STR("Aggregated"), gr_clock_stamp_now());
     gr__errors_init(s);
     return s;
 }
@@ -104,7 +104,7 @@ static gr__row *row_new(gr_str method, gr_str name) {
     row->bytes[method.n] = second[name.n] = '\0';
     row->errors = GR_TABLE_INIT;
     gr__entry_init(&row->entry, (gr_str){row->bytes, method.n}, (gr_str){second, name.n},
-                   gr_clock_wall_ns());
+                   gr_clock_stamp_now());
     return row;
 }
 

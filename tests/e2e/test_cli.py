@@ -252,6 +252,15 @@ def test_a_bad_variable_is_named(gregaria, locustfile, name, value, words):
     assert result.status in (1, 2) and words in sentence(result)
 
 
+@pytest.mark.parametrize("event", ["test_start", "quitting", "request"])
+def test_other_listeners_that_raise_lose_nothing(gregaria, locustfile, shop, event):
+    text = VISITOR + f"from locust import events\n@events.{event}.add_listener\ndef broken(**kwargs):\n    raise ValueError('oops')\n"
+    result = gregaria("-f", locustfile(text), "--headless", "-H", shop.url, "-t", "1s", "-s", "5", "--json", "--only-summary")
+    assert "Uncaught exception in event handler" in result.stderr and "ValueError: oops" in result.stderr
+    assert result.requests() == shop.counts()["requests"] > 0
+    assert result.status == 2, result  # as for any exception outside of tasks
+
+
 def test_an_init_listener_that_raises(gregaria, locustfile):
     text = VISITOR + "from locust import events\n@events.init.add_listener\ndef broken(**kwargs):\n    raise ValueError('oops')\n"
     result = gregaria("-f", locustfile(text), "--headless", "-H", NOWHERE, "-t", "1s")

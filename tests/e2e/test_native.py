@@ -4,7 +4,6 @@ import collections
 import http.server
 import json
 import os
-import pathlib
 import re
 import resource
 import shutil
@@ -15,10 +14,8 @@ import time
 
 import pytest
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-PROGRAM = os.environ.get("GREGARIA_BIN", str(ROOT / "build" / "bin" / "gregaria"))
-if os.path.isdir(PROGRAM):
-    PROGRAM = os.path.join(PROGRAM, "gregaria")
+from conftest import PROGRAM, ROOT
+
 ENVIRONMENT = {
     **{k: v for k, v in os.environ.items() if not k.startswith("LOCUST_")},
     "GREGARIA_INCLUDE": str(ROOT / "include"),
@@ -349,6 +346,31 @@ def test_compilers_words_are_shown_and_nothing_is_left_behind(scenario, tmp_path
     )
     assert "nowhere" in result.stderr
     assert not list(temporary.iterdir())
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_compiling_leaves_nothing_behind(scenario, tmp_path, number):
+    temporary, compiler = tmp_path / "tmp", tmp_path / "compiler"
+    temporary.mkdir()
+    compiler.write_text(f'#!/bin/sh\nkill -{int(number)} $PPID\nexec cc "$@"\n')
+    compiler.chmod(0o755)
+    result = subprocess.run(command(scenario(HELLO), "-H", "http://127.0.0.1:9"), timeout=60,
+                            env={**ENVIRONMENT, "TMPDIR": str(temporary), "CC": str(compiler)})
+    assert result.returncode == -number
+    assert not list(temporary.iterdir())
+
+
+def test_a_scenario_that_loops_for_ever_can_be_interrupted(scenario):
+    process = subprocess.Popen(command(scenario("#include <gregaria.h>\nGR_SCENARIO { for (;;) {} }")), env=ENVIRONMENT)
+    time.sleep(1)  # sooner or later than it began to loop: it ends in any case
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == -signal.SIGTERM
+
+
+def test_version_and_list_say_when_nobody_can_read_them(scenario):
+    with open("/dev/full", "w") as full:
+        for args in ["--version"], ["--help"], ["-f", scenario(HELLO), "--list"]:
+            assert subprocess.run([PROGRAM, *args], env=ENVIRONMENT, stdout=full, timeout=60).returncode == 1, args
 
 
 @pytest.mark.parametrize("example", sorted(path.name for path in (ROOT / "examples" / "native").glob("*.c")))

@@ -1,9 +1,11 @@
 """The shop answers as its routes promise: other tests and the benchmark rely on it."""
 
+import contextlib
 import gzip
 import http.client
 import http.cookiejar
 import json
+import socket
 import time
 import urllib.error
 import urllib.parse
@@ -142,6 +144,25 @@ def test_stopping_answers_what_waits(shop):
         time.sleep(0.5)  # it waits by then, or this test finds the port closed
         shop.process.terminate()
         assert waiting.result(10)[0] == 200
+
+
+def test_stopping_under_load(shops):
+    for _ in range(5):
+        shop = shops()
+        host = urllib.parse.urlsplit(shop.url)
+        with ThreadPoolExecutor(20) as pool:
+            for _ in range(20):
+                pool.submit(keep_asking, (host.hostname, host.port))
+            time.sleep(0.2)
+            assert shop.stop() == 0
+
+
+def keep_asking(address):
+    with contextlib.suppress(OSError), socket.create_connection(address, timeout=20) as conn:
+        while True:
+            conn.sendall(b"GET /delay?dist=const:1ms HTTP/1.1\r\nHost: shop\r\n\r\n" * 20)
+            if not conn.recv(65536):
+                return
 
 
 @pytest.mark.parametrize("status", [200, 204, 304, 404, 418, 503, 599])

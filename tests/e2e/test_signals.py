@@ -216,6 +216,15 @@ def test_sigint_that_a_background_job_ignores_stays_ignored(gregaria, locustfile
     assert result.status == 0 and "--run-time limit reached" in result.stderr
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_the_locustfile_is_loaded(gregaria, locustfile, number):
+    run = gregaria.start("-f", locustfile("print('loading', flush=True)\nimport time\ntime.sleep(30)\n"), "--headless")
+    wait_until(lambda: "loading" in run.stdout.read_text())
+    run.signal(number)
+    result = run.wait()
+    assert result.status == -number and result.stderr == "", result
+
+
 def test_a_signal_while_users_are_being_started(gregaria, locustfile, shop):
     run = gregaria.start("-f", locustfile(VISITOR), "--headless", "-H", shop.url, "-u", 1000, "-r", 10, "--json")
     run.until("Ramping to 1000 users")

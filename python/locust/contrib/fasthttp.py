@@ -6,17 +6,13 @@ defaults, and in how requests are named.
 
 from __future__ import annotations
 
-import json
 import socket
-import time
-import traceback
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Iterator
 
 from .._engine import Headers, Response
 from ..clients import _CONNECT_TIMEOUT, _TIMEOUT, _TLS, _TLS_VERIFY, _TOO_MANY_REDIRECTS, _ClientBase, _default_user_agent, _socket_error, _text
-from ..exception import CatchResponseError, StopTest
-from ..user.users import User
+from ..exception import StopTest
+from ..user.users import RestMixin, User
 
 if TYPE_CHECKING:
     from ..env import Environment
@@ -118,7 +114,7 @@ class FastHttpSession(_ClientBase):
         return _socket_error(code, text) or HTTPParseError(text or _text(code))
 
 
-class FastHttpUser(User):
+class FastHttpUser(RestMixin, User):
     """A user with a :class:`FastHttpSession` as ``client``."""
 
     abstract = True
@@ -156,44 +152,3 @@ class FastHttpUser(User):
             concurrency=self.concurrency,
             headers=self.default_headers,
         )
-
-    @contextmanager
-    def rest(self, method: str, url: str, headers: dict | None = None, **kwargs: Any) -> Iterator[Response]:
-        """A JSON request in a with block: ``response.js`` is the parsed body, or None.
-
-        What an assertion or another exception in the block says becomes the failure.
-        """
-        headers = {"Content-Type": "application/json", "Accept": "application/json", **(headers or {})}
-        with self.client.request(method, url, catch_response=True, headers=headers, **kwargs) as response:
-            response.js = None
-            if response.content is None:
-                response.failure(str(response.error))
-            elif response.content:
-                try:
-                    response.js = json.loads(response.content)
-                except ValueError as e:
-                    response.failure(f"Could not parse response as JSON. {_start(response)}, response code {response.status_code}, error {e}")
-            try:
-                yield response
-            except AssertionError as e:
-                response.failure(_assertion_text(e, response))
-            except Exception as e:
-                stack = [f"{frame.filename}:{frame.lineno} in {frame.name}" for frame in traceback.extract_tb(e.__traceback__)]
-                response.failure(CatchResponseError(f"{type(e).__name__}: {e} at {', '.join(stack)}. {_start(response)}"))
-
-    @contextmanager
-    def rest_(self, method: str, url: str, name: str | None = None, **kwargs: Any) -> Iterator[Response]:
-        """Like :meth:`rest`, with a time stamp in the URL to get past caches."""
-        separator = "&" if "?" in url else "?"
-        name = name or f"{url}{separator}_=..."
-        with self.rest(method, f"{url}{separator}_={int(time.time() * 1000)}", name=name, **kwargs) as response:
-            yield response
-
-
-def _start(response: Response) -> str:
-    return f"Response was {(response.text or '')[:200]}"
-
-
-def _assertion_text(e: AssertionError, response: Response) -> str:
-    text = str(e.args[0]) if e.args else "Assertion failed"
-    return f"{text} response was {(response.text or '')[:200]}" if text.endswith(",") else text

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import time
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Callable
 
 from .. import _engine
-from ..exception import StopTest
+from ..exception import CatchResponseError, StopTest
 from .task import TaskSet, get_tasks_from_base_classes
 from .wait_time import constant
 
@@ -15,6 +19,7 @@ if TYPE_CHECKING:
     import gevent
     from gevent.pool import Group
 
+    from .._engine import Response
     from ..clients import HttpSession
     from ..env import Environment
 
@@ -121,7 +126,54 @@ class User(_engine.User, metaclass=UserMeta):
         return ".".join(part for part in (cls.__module__, *cls.__qualname__.split(".")) if part != "<locals>")
 
 
-class HttpUser(User):
+class RestMixin:
+    """rest() and rest_() of users whose client speaks HTTP."""
+
+    client: Any
+
+    @contextmanager
+    def rest(self, method: str, url: str, headers: dict | None = None, **kwargs: Any) -> Iterator[Response]:
+        """A JSON request in a with block: ``response.js`` is the parsed body, or None.
+
+        What an assertion or another exception in the block says becomes the failure.
+        """
+        headers = {"Content-Type": "application/json", "Accept": "application/json", **(headers or {})}
+        with self.client.request(method, url, catch_response=True, headers=headers, **kwargs) as response:
+            response.js = None
+            if response.content is None:
+                response.failure(str(response.error))
+            elif response.content:
+                try:
+                    response.js = json.loads(response.content)
+                except ValueError as e:
+                    response.failure(f"Could not parse response as JSON. {_start(response)}, response code {response.status_code}, error {e}")
+            try:
+                yield response
+            except AssertionError as e:
+                response.failure(_assertion_text(e, response))
+            except Exception as e:
+                stack = [f"{frame.filename}:{frame.lineno} in {frame.name}" for frame in traceback.extract_tb(e.__traceback__)]
+                response.failure(CatchResponseError(f"{type(e).__name__}: {e} at {', '.join(stack)}. {_start(response)}"))
+
+    @contextmanager
+    def rest_(self, method: str, url: str, name: str | None = None, **kwargs: Any) -> Iterator[Response]:
+        """Like :meth:`rest`, with a time stamp in the URL to get past caches."""
+        separator = "&" if "?" in url else "?"
+        name = name or f"{url}{separator}_=..."
+        with self.rest(method, f"{url}{separator}_={int(time.time() * 1000)}", name=name, **kwargs) as response:
+            yield response
+
+
+def _start(response: Response) -> str:
+    return f"Response was {(response.text or '')[:200]}"
+
+
+def _assertion_text(e: AssertionError, response: Response) -> str:
+    text = str(e.args[0]) if e.args else "Assertion failed"
+    return f"{text} response was {(response.text or '')[:200]}" if text.endswith(",") else text
+
+
+class HttpUser(RestMixin, User):
     """A user with an HTTP client that works like a ``requests.Session``::
 
         class Visitor(HttpUser):

@@ -89,6 +89,8 @@ TEST(domains) {
         {"a.b.c", "k=v; domain=other.c", "a.b.c", false},
         {"a.b.c", "k=v; domain=c", "c", false},
         {"a.b.c", "k=v; domain=c", "a.b.c", false},
+        {"a.c.", "k=v; domain=c.", "b.c.", false},
+        {"a.c.", "k=v; domain=a.c.", "x.a.c.", true},
         {"localhost", "k=v; domain=localhost", "localhost", true},
         {"localhost", "k=v; domain=localhost", "x.localhost", false},
         {"127.0.0.1", "k=v; domain=127.0.0.1", "127.0.0.1", true},

@@ -211,6 +211,80 @@ TEST(connection_close_is_respected_from_both_sides) {
     peer_stop(&p);
 }
 
+static void time_out_idle(peer_conn *c) { /* as servers do: 408 and the end */
+    if (!peer_read_head(c)) return;
+    peer_say(c, OK "Content-Length: 2\r\n\r\nhi");
+    if (peer_read_head(c)) return;
+    peer_say(c, "HTTP/1.1 408 Timeout\r\nContent-Length: 0\r\n\r\n");
+}
+
+/* The connection cannot be sent on any more, and bytes that came before tell why: no answer to a
+ * request of which nothing was sent. */
+TEST(what_came_before_the_request_is_no_answer_to_it) {
+    for (uint16_t max = 0; max < 2; max++) {
+        peer p;
+        client c;
+        peer_start(&p, time_out_idle);
+        client_begin(&c);
+        c.conf.resends_max = max;
+        client_get(&c, &p, "/");
+        CHECK_EQ(c.x.error, 0);
+        gr_conn *conn = GR_CONTAINER(c.s->idle.next, gr_conn, link);
+        shutdown(conn->sock.fd, SHUT_WR);
+        peer_pause(30);
+        conn->active_at = gr_clock_ns(); /* trusted */
+        client_get(&c, &p, "/");
+        if (c.x.reused || c.x.resends) CHECK_EQ(c.x.resends, max);
+        CHECK_EQ(c.x.error, c.x.reused ? -EPIPE : 0);
+        CHECK_EQ(c.x.response.status, c.x.reused ? 0 : 200);
+        CHECK(c.x.sent_at >= c.x.started_at);
+        CHECK(c.x.service_ns < GR_S(20));
+        client_end(&c);
+        peer_stop(&p);
+    }
+}
+
+/* The first answer and something behind it in one segment, but in two TLS records. */
+static void answer_twice(peer_conn *c) {
+    int on = 1, off = 0;
+    while (peer_read_head(c)) {
+        setsockopt(c->fd, IPPROTO_TCP, TCP_CORK, &on, sizeof on);
+        peer_say(c, OK "Content-Length: 2\r\n\r\nhi");
+        peer_say(c, OK "Content-Length: 4\r\n\r\nevil");
+        setsockopt(c->fd, IPPROTO_TCP, TCP_CORK, &off, sizeof off);
+    }
+}
+
+static void start_next(gr_exchange *x) {
+    client *c = x->ctx;
+    CHECK_EQ(x->error, 0);
+    CHECK_STR(gr_buf_str(&x->response.body), "hi");
+    if (++c->done_n < 5)
+        CHECK_EQ(gr_session_start(c->s, &c->r, x), 0);
+    else
+        gr_loop_stop(c->lp);
+}
+
+TEST(second_answer_in_the_same_read_is_not_taken_for_the_next_one) {
+    peer p;
+    client c;
+    peer_cert pc;
+    gr_buf why = GR_BUF_INIT;
+    gr_tls_opts o = {.verify = false};
+    if (GR_HOSTILE) return; /* reads a few bytes at a time */
+    peer_cert_make(&pc, "DNS:localhost", 0);
+    peer_start_on(&p, AF_INET, answer_twice, peer_cert_ctx(&pc));
+    client_begin(&c);
+    CHECK_EQ(gr_tls_conf_new(&c.conf.tls, &o, &why), 0);
+    c.x.done = start_next;
+    client_url(&c, "https", "127.0.0.1", &p, "/");
+    client_start(&c);
+    gr_loop_run(c.lp);
+    client_end(&c);
+    peer_stop(&p);
+    peer_cert_free(&pc);
+}
+
 /* ---- redirects ---- */
 
 static void redirector(peer_conn *c) { /* /STATUS/rest -> that status to /rest; else echoes */
@@ -340,6 +414,11 @@ TEST(repeated_requests_are_rendered_anew_when_anything_differs) {
         CHECK(c.x.priv->rendered);
         CHECK_EQ(gr_str_starts(gr_buf_str(&c.x.response.body), GR_STR("GET /b")), i == 1);
     }
+    client_get(&c, &p, "/a");
+    client_get(&c, &p, "/399"); /* redirects without a cookie */
+    CHECK(c.x.hops);
+    c.r.url = GR_STR(""); /* is not the last one again */
+    CHECK_EQ(gr_session_start(c.s, &c.r, &c.x), GR_E_URL_SCHEME);
     client_get(&c, &p, "/a");
     gr_buf_deinit(&c.x.url); /* the owner has taken it away */
     client_get(&c, &p, "/a");
@@ -879,6 +958,46 @@ TEST(streamed_body_cannot_follow_a_redirect) {
     gr_loop_run(c.lp);
     CHECK_EQ(c.x.error, GR_E_BODY_SOURCE);
     CHECK_EQ(c.x.response.status, 307);
+    client_end(&c);
+    peer_stop(&p);
+}
+
+static void
+see_other(peer_conn *c) { /* does not wait for the body; what it refers to takes a while */
+    if (!peer_read_head(c)) return;
+    if (c->nth < 2) /* twice, each on its connection */
+        peer_say(c, "HTTP/1.1 303 S\r\nLocation: /x\r\nContent-Length: 0\r\n"
+                    "Connection: close\r\n\r\n");
+    else {
+        peer_pause(50);
+        peer_say(c, OK "Content-Length: 2\r\n\r\nhi");
+    }
+    peer_wait_for_close(c);
+}
+
+TEST(pieces_after_a_redirect_that_wants_no_body_are_ignored) {
+    peer p;
+    peer_start(&p, see_other);
+    client c;
+    client_begin(&c);
+    c.r.method = GR_STR("POST");
+    c.r.body_kind = GR_BODY_STREAM;
+    c.r.body_length = 10;
+    client_url(&c, "http", "127.0.0.1", &p, "/");
+    client_start(&c);
+    CHECK_EQ(gr_exchange_write(&c.x, GR_STR("piece"), NULL), 0);
+    for (int i = 0; i < 10000 && !(c.x.hops && c.x.hops->next); i++)
+        client_idle(&c, 1);
+    CHECK_EQ(c.done_n, 0);
+    CHECK_EQ(gr_exchange_write(&c.x, GR_STR("more"), NULL), 0);
+    CHECK_EQ(gr_exchange_write_end(&c.x), 0);
+    gr_loop_run(c.lp);
+    CHECK_EQ(c.x.error, 0);
+    CHECK_STR(gr_buf_str(&c.x.response.body), "hi");
+    c.r.body_kind = GR_BODY_NONE; /* and nothing of that stays */
+    client_start(&c);
+    CHECK_EQ(gr_exchange_write(&c.x, GR_STR("piece"), NULL), GR_E_INVALID);
+    gr_exchange_cancel(&c.x);
     client_end(&c);
     peer_stop(&p);
 }

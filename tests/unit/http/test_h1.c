@@ -318,13 +318,16 @@ TEST(interim_responses_are_skipped_but_bounded) {
 
 TEST(a_waiting_body_can_see_the_100) {
     gr_h1 h;
-    gr_str in = GR_STR("HTTP/1.1 100 Continue\r\n\r\nHTT"), piece;
     gr_h1_event event;
+    gr_str hints = GR_STR("HTTP/1.1 103 Early Hints\r\n\r\n"), piece;
+    gr_str in = GR_STR("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\n\r\nHTT");
     gr_h1_start(&h, &head, &fields, GR_H1_TO_OTHER, 0);
+    CHECK_EQ(gr_h1_next(&h, &hints, &event, &piece), 0);
+    CHECK(!h.may_continue);
     CHECK_EQ(gr_h1_next(&h, &in, &event, &piece), 0);
     CHECK_EQ(event, GR_H1_MORE);
-    CHECK_EQ(h.interims, 1);
-    CHECK_EQ(h.interim_status, 100);
+    CHECK_EQ(h.interims, 3);
+    CHECK(h.may_continue); /* whatever came behind it */
 }
 
 TEST(keeping_the_connection) {

@@ -144,6 +144,75 @@ TEST(queued_exchange_times_out) {
     peer_stop(&p);
 }
 
+TEST(a_limit_beyond_the_end_of_time_is_none) {
+    peer p;
+    client c;
+    gr_exchange first;
+    peer_start(&p, hold);
+    client_begin(&c);
+    c.conf.conns_per_host_max = 1;
+    client_url(&c, "http", "127.0.0.1", &p, "/");
+    gr_exchange_init(&first);
+    first.done = client_done;
+    first.ctx = &c;
+    CHECK_EQ(gr_session_start(c.s, &c.r, &first), 0);
+    c.r.connect_timeout_ns = c.r.read_timeout_ns = UINT64_MAX - 1;
+    client_start(&c);
+    client_idle(&c, 10);
+    CHECK_EQ(c.done_n, 0);
+    gr_exchange_cancel(&c.x);
+    gr_exchange_cancel(&first);
+    gr_exchange_deinit(&first);
+    client_end(&c);
+    peer_stop(&p);
+}
+
+static void serve_posts(peer_conn *c) {
+    static char body[1 << 20];
+    while (peer_read_head(c)) {
+        char *length = strstr(c->head, "Content-Length: ");
+        if (length && !peer_read_n(c, body, strtoul(length + 16, NULL, 10))) return;
+        peer_pause(20);
+        if (!peer_say(c, OK "Content-Length: 2\r\n\r\nhi")) return;
+    }
+}
+
+static int drained_n;
+
+static void drained(gr_exchange *x) {
+    drained_n++;
+    CHECK_EQ(gr_exchange_write_end(x), 0);
+}
+
+/* The kernel takes all of it at once when its turn comes: the owner must hear of that, too. */
+TEST(queued_stream_goes_on_on_a_kept_connection) {
+    peer p;
+    client c;
+    gr_exchange first;
+    static char piece[65536];
+    peer_start(&p, serve_posts);
+    client_begin(&c);
+    c.conf.conns_per_host_max = 1;
+    client_url(&c, "http", "127.0.0.1", &p, "/");
+    gr_exchange_init(&first);
+    first.done = client_done;
+    first.ctx = &c;
+    CHECK_EQ(gr_session_start(c.s, &c.r, &first), 0);
+    c.r.method = GR_STR("POST");
+    c.r.body_kind = GR_BODY_STREAM;
+    c.r.body_length = sizeof piece;
+    client_start(&c);
+    CHECK_EQ(gr_exchange_write(&c.x, (gr_str){piece, sizeof piece}, drained), 1);
+    while (c.done_n < 2)
+        gr_loop_run(c.lp);
+    CHECK_EQ(drained_n, 1);
+    CHECK_EQ(c.x.error, 0);
+    CHECK(c.x.reused);
+    gr_exchange_deinit(&first);
+    client_end(&c);
+    peer_stop(&p);
+}
+
 static void set_cookie(peer_conn *c) {
     while (peer_read_head(c)) {
         char out[9000];

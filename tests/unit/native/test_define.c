@@ -57,6 +57,14 @@ TEST(classes_hold_what_was_said) {
     gr__scenario_free_classes(&set);
 }
 
+static void no_class(void) {
+    gr_add_task(NULL, 1, task);
+}
+
+TEST(a_function_without_its_class_is_refused) {
+    refused(no_class, "gr_add_task was given no user class");
+}
+
 static void same_name(void) {
     gr_class("A");
     gr_add_task(gr_class("A"), 1, task); /* what is returned can be used */

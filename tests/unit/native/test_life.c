@@ -4,8 +4,11 @@
 
 #include "native/life.c"
 
+#include "net/loop_int.h"
+
 #include <math.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -427,6 +430,52 @@ TEST(without_patience_the_request_is_cut_off_and_counted_as_interrupted) {
     CHECK(gr_stats_find(crew.shard.delta, GR_STR("GET"), GR_STR("/slow")) == NULL);
     CHECK_EQ(row("GET", "/bye")->failures, 0);
     tear_down();
+}
+
+static void slow_without_timeouts(void) { /* so that the request has no timer to give back */
+    gr_user_class *c = gr_class("A");
+    gr_add_task(c, 1, slow_task);
+    gr_on_stop(c, part);
+    gr_timeouts(c, 0, 0);
+}
+static gr_timer crowd[1024];
+static void stop_without_memory(gr_timer *t) {
+    (void)t;
+    gr_user *u = the_user();
+    for (size_t i = 0; loop->heap_n < loop->heap_cap; i++)
+        CHECK(i < GR_LEN(crowd) &&
+              gr_timer_start(loop, &crowd[i], gr_clock_ns() + GR_S(1000)) == 0);
+    FAIL_ALLOC_AT(0) gr__user_end(u, 0); /* its deadline needs a larger heap */
+    CHECK_EQ(u->end, GR_END_DROP);
+    for (size_t i = 0; i < GR_LEN(crowd); i++)
+        gr_timer_stop(loop, &crowd[i]);
+}
+
+TEST(a_request_is_cut_off_once_when_memory_runs_out_meanwhile) {
+    gr_user_class *c = set_up(slow_without_timeouts);
+    CHECK_EQ(gr__user_start(&crew, c), 0);
+    ring_in(GR_MS(20), stop_without_memory);
+    CHECK_EQ(gr_loop_run(loop), 0);
+    CHECK_EQ(gr_stats_interrupted_count(crew.shard.delta), 1);
+    tear_down();
+}
+
+static gr_user *other;
+static void asks_for_another(gr_user *u) {
+    if (gr_user_number(u) == 0) other = u;
+    gr_sleep(u, 0.02);
+    gr_get(other, "/");
+}
+static void confused(void) {
+    gr_add_task(gr_class("A"), 1, asks_for_another);
+}
+
+/* Said in one sentence, and the end: there is no way back from the wrong stack. */
+Test(unit, a_request_for_another_user_is_refused, .timeout = 20, .signal = SIGABRT) {
+    gr_user_class *c = set_up(confused);
+    CHECK_EQ(gr__user_start(&crew, c), 0);
+    CHECK_EQ(gr__user_start(&crew, c), 0);
+    CHECK_EQ(gr_loop_run(loop), 0);
 }
 
 static void stop_soon(gr_timer *t) {

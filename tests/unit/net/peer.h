@@ -1,5 +1,5 @@
-/* The other end, for tests: a server on loopback that does exactly what a script says, plain or with
- * TLS and certificates made on the spot. Every connection is a thread of its own that runs the
+/* The other end, for tests: a server on loopback that does exactly what a script says, plain or
+ * with TLS and certificates made on the spot. Every connection is a thread of its own that runs the
  * script; peer_stop joins them all. Scripts must end when the other side closes. */
 #ifndef GR_TEST_NET_PEER_H
 #define GR_TEST_NET_PEER_H

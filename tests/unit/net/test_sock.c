@@ -282,6 +282,73 @@ TEST(arrival_is_the_kernels_not_ours) {
 #endif
 }
 
+TEST(time_stamps_survive_steps_of_the_clock) {
+#ifdef SO_TIMESTAMPNS
+    static const struct {
+        gr_wall_ns stamped_at, wall;
+        gr_ns now, want;
+    } table[] = {
+        {1000000005, 2000000007, 5000000000, 3999999998},
+        {1000000005, 1000000005, 5000000000, 5000000000},
+        {2000000000, 1000000000, 5000000000, 5000000000},  /* from the future: set back */
+        {1000000000, 9000000000, 5000000000, 5000000000},  /* from before the start: set forward */
+        {-1000000000, 1000000000, 5000000000, 3000000000}, /* before 1970 */
+    };
+    for (size_t i = 0; i < GR_LEN(table); i++) {
+        union {
+            struct cmsghdr align;
+            char bytes[CMSG_SPACE(sizeof(struct timespec))];
+        } control = {0};
+        struct msghdr msg = {.msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
+        struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+        struct timespec t = {table[i].stamped_at / 1000000000, table[i].stamped_at % 1000000000};
+        c->cmsg_level = SOL_SOCKET;
+        c->cmsg_type = SCM_TIMESTAMPNS;
+        c->cmsg_len = CMSG_LEN(sizeof t);
+        memcpy(CMSG_DATA(c), &t, sizeof t);
+        CHECK_EQ(stamp_of(&msg, table[i].wall, table[i].now), table[i].want);
+    }
+    struct msghdr none = {.msg_control = NULL};
+    CHECK_EQ(stamp_of(&none, 1000, 5000), 5000);
+#endif
+}
+
+/* libuv polls no more after an error, so that nothing would ever wake the stream again. */
+TEST(error_that_leaves_no_trace_is_a_reset) {
+    peer p;
+    probe a;
+    peer_start(&p, stay);
+    begin(&a);
+    open_to(&a, &p);
+    while (!a.opened)
+        gr_loop_poll(a.lp);
+    uv_poll_stop(&a.sock.poll); /* as libuv does before it tells */
+    on_poll(&a.sock.poll, UV_EBADF, 0);
+    CHECK_EQ(a.ended, 1);
+    CHECK_EQ(a.end_rc, -ECONNRESET);
+    end_probe(&a);
+    peer_stop(&p);
+}
+
+TEST(room_is_told_even_if_all_was_taken) {
+    peer p;
+    probe a;
+    peer_start(&p, stay);
+    begin(&a);
+    open_to(&a, &p);
+    while (!a.opened)
+        gr_loop_poll(a.lp);
+    CHECK_EQ(a.writable, 0);
+    gr_sock_want_writable(&a.sock);
+    CHECK_EQ(a.writable, 0); /* never inside the call */
+    for (int i = 0; i < 1000 && !a.writable; i++)
+        gr_loop_poll(a.lp);
+    gr_loop_poll(a.lp);
+    CHECK_EQ(a.writable, 1);
+    end_probe(&a);
+    peer_stop(&p);
+}
+
 TEST(closing_in_every_state_releases_once) {
     peer p;
     peer_start(&p, echo_all);

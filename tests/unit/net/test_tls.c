@@ -69,6 +69,7 @@ typedef struct verify_case {
 
 static const verify_case cases[] = {
     {"DNS:a.example", "a.example", false, true, true, 0, 1, ""},
+    {"DNS:a.example", "a.example.", false, true, true, 0, 1, ""}, /* the root's dot is no part */
     {"DNS:*.example.org", "b.example.org", false, true, true, 0, 1, ""},
     {"IP:127.0.0.1", "127.0.0.1", true, true, true, 0, 1, ""},
     {"DNS:a.example", "b.example", false, true, true, 0, GR_E_TLS_VERIFY,
@@ -100,6 +101,7 @@ TEST(verification_has_a_code_and_a_sentence) {
         CHECK_STR(gr_str_c(why), v->why);
         const char *sni = SSL_get_servername(p.server, TLSEXT_NAMETYPE_host_name);
         CHECK_EQ(sni != NULL, !v->is_ip);
+        if (sni) CHECK(sni[strlen(sni) - 1] != '.');
         pair_end(&p);
         gr_tls_conf_unref(conf);
         SSL_CTX_free(server);
@@ -150,9 +152,11 @@ TEST(records_cut_anywhere_and_a_goodbye) {
     int n = BIO_read(p.to_client, wire, sizeof wire), total = 0;
     for (int i = 0; i < n; i++) {
         gr__tls_feed(p.client, (gr_str){wire + i, 1});
+        CHECK(gr__tls_pending(p.client));
         total += read_some(&p, why);
     }
     CHECK_EQ(total, 10);
+    CHECK(!gr__tls_pending(p.client));
     CHECK_EQ(gr__tls_write(p.client, GR_STR("answer")), 0);
     CHECK_EQ(SSL_read(p.server, wire, sizeof wire), 6);
     SSL_shutdown(p.server);
@@ -218,6 +222,45 @@ TEST(unusable_files_are_named) {
     CHECK_STR(gr_buf_str(&why),
               "cannot load CA file '/nonexistent/ca.pem': No such file or directory");
     gr_buf_deinit(&why);
+}
+
+/* OpenSSL would ask for the passphrase at the terminal, or read it from standard input. */
+TEST(nobody_is_asked_for_a_passphrase) {
+    peer_cert mine;
+    int ends[2];
+    peer_cert_make(&mine, "DNS:me", 0);
+    FILE *f = fopen(mine.path, "w");
+    PEM_write_X509(f, mine.cert);
+    PEM_write_PrivateKey(f, mine.key, EVP_aes_128_cbc(), (const unsigned char *)"secret", 6, NULL,
+                         NULL);
+    fclose(f);
+    setsid(); /* no terminal to open */
+    CHECK_EQ(pipe(ends), 0);
+    CHECK_EQ(write(ends[1], "secret\n", 7), 7);
+    CHECK(dup2(ends[0], 0) == 0);
+    CHECK(conf_of((gr_tls_opts){.cert_file = gr_str_c(mine.path)}, GR_E_TLS) == NULL);
+    struct pollfd unread = {.fd = ends[0], .events = POLLIN};
+    CHECK_EQ(poll(&unread, 1, 0), 1);
+    peer_cert_free(&mine);
+}
+
+static ptrdiff_t to_nobody(void *ctx, gr_str bytes) {
+    (void)ctx, (void)bytes;
+    return 0;
+}
+
+/* A peer that reads nothing can still make OpenSSL write (alerts that refuse renegotiation). */
+TEST(what_the_kernel_does_not_take_is_bounded) {
+    gr_tls *t = NULL;
+    char piece[10000] = "";
+    gr_tls_conf *conf = conf_of((gr_tls_opts){.verify = false}, 0);
+    CHECK_EQ(gr__tls_new(&t, conf, GR_STR("a"), false, to_nobody, NULL), 0);
+    for (int i = 0; i < 1000; i++)
+        BIO_write(SSL_get_wbio(t->ssl), piece, sizeof piece);
+    CHECK(t->out.n >= 100000 && t->out.n < 1000000);
+    CHECK_EQ(t->send_rc, GR_E_TLS);
+    gr__tls_free(t);
+    gr_tls_conf_unref(conf);
 }
 
 TEST(failed_allocations_are_survived) {

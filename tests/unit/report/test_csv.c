@@ -6,7 +6,9 @@
 #include "golden.h"
 #include "scratch.h"
 
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 static char *content(const char *path) { /* caller frees */
@@ -197,6 +199,43 @@ TEST(each_failed_allocation_is_survived) {
     }
     CHECK_EQ(rc, 0);
     check_file("p_stats.csv", GOLDEN_CSV_STATS);
+    gr_csv_close(csv);
+    gr_stats_free(s);
+}
+
+static void file_bytes_max(rlim_t bytes) { /* a disk that is full after so many */
+    struct rlimit limit;
+    CHECK_EQ(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = bytes;
+    CHECK_EQ(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+TEST(a_row_of_the_history_is_written_whole_or_not_at_all) {
+    enter_scratch();
+    gr_stats *s = golden_stats();
+    gr_csv *csv = opened("p", false);
+    char *header_only = content("p_stats_history.csv");
+    signal(SIGXFSZ, SIG_IGN);
+    file_bytes_max(strlen(header_only) + 20);
+    CHECK_EQ(gr_csv_write(csv, s, NULL, 5, GOLDEN_START + GR_MS(30900)), -EFBIG);
+    check_file("p_stats_history.csv", header_only);
+    file_bytes_max(RLIM_INFINITY);
+    CHECK_EQ(gr_csv_write(csv, s, NULL, 5, GOLDEN_START + GR_MS(30900)), 0);
+    char *history = content("p_stats_history.csv");
+    cr_assert_str_eq(rows_of(history), GOLDEN_CSV_HISTORY_TOTAL);
+    free(history);
+    free(header_only);
+    gr_csv_close(csv);
+    gr_stats_free(s);
+}
+
+TEST(files_that_were_removed_are_missed) {
+    enter_scratch();
+    gr_stats *s = golden_stats();
+    gr_csv *csv = opened("gone/p", false);
+    CHECK_EQ(gr_csv_write(csv, s, NULL, 5, GOLDEN_START), 0);
+    CHECK_EQ(unlink("gone/p_failures.csv"), 0);
+    CHECK_EQ(gr_csv_write(csv, s, NULL, 5, GOLDEN_START), -ENOENT);
     gr_csv_close(csv);
     gr_stats_free(s);
 }

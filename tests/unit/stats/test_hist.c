@@ -8,10 +8,15 @@
 #include <stdlib.h>
 
 static void check_counts(const gr_hist *h) { /* the invariant of hist.c */
-    uint64_t sum = h->under + h->over;
+    uint64_t sum = h->under + h->over, dense = 0;
+    for (uint32_t i = 0; i < h->few_n; i++) {
+        CHECK(h->few[i].count > 0 && (i == 0 || h->few[i].slot > h->few[i - 1].slot));
+        sum += h->few[i].count;
+    }
     for (unsigned k = 0; k < GR_HIST_CHUNKS; k++)
-        if (h->chunks[k]) sum += chunk_count(h->chunks[k]);
-    CHECK_EQ(sum, h->count);
+        if (h->chunks[k]) dense += chunk_count(h->chunks[k]);
+    CHECK(h->dense ? !h->few : dense == 0);
+    CHECK_EQ(sum + dense, h->count);
 }
 
 static gr_hist filled(const int64_t *values, size_t n) {
@@ -23,8 +28,14 @@ static gr_hist filled(const int64_t *values, size_t n) {
     return h;
 }
 
+/* Whatever its form: so often was each slot counted. */
+static uint64_t slot_count(const gr_hist *h, unsigned chunk, unsigned slot) {
+    for (uint32_t i = 0; i < h->few_n; i++)
+        if (h->few[i].slot == chunk * GR_HIST_CHUNK_SLOTS + slot) return h->few[i].count;
+    return h->chunks[chunk] ? h->chunks[chunk][slot] : 0;
+}
+
 static void check_same(const gr_hist *a, const gr_hist *b) {
-    static const uint64_t NONE[GR_HIST_CHUNK_SLOTS];
     CHECK_EQ(a->count, b->count);
     CHECK_EQ(a->under, b->under);
     CHECK_EQ(a->over, b->over);
@@ -32,8 +43,8 @@ static void check_same(const gr_hist *a, const gr_hist *b) {
     if (a->count) CHECK_EQ(a->max, b->max);
     CHECK(fabs(a->sum - b->sum) <= 1e-9 * fabs(a->sum));
     for (unsigned k = 0; k < GR_HIST_CHUNKS; k++)
-        CHECK(!memcmp(a->chunks[k] ? a->chunks[k] : NONE, b->chunks[k] ? b->chunks[k] : NONE,
-                      sizeof NONE));
+        for (unsigned i = 0; i < GR_HIST_CHUNK_SLOTS; i++)
+            CHECK(slot_count(a, k, i) == slot_count(b, k, i));
 }
 
 static bool within_bound(int64_t value, int64_t shown) {
@@ -158,8 +169,12 @@ TEST(merging_is_recording_everything_in_one) {
 }
 
 TEST(merging_touches_only_the_chunks_there_are) {
-    int64_t v[] = {3, GR_MS(5)};
-    gr_hist a = filled(v, 1), b = filled(v, 2);
+    int64_t v[FEW_MAX + 2];
+    for (size_t i = 0; i + 1 < GR_LEN(v); i++)
+        v[i] = (int64_t)i;
+    v[FEW_MAX + 1] = GR_MS(5);
+    gr_hist a = filled(v, FEW_MAX + 1), b = filled(v, FEW_MAX + 2);
+    CHECK(a.dense && b.dense);
     uint64_t before = gr__alloc_calls();
     CHECK_EQ(gr_hist_merge(&b, &a), 0);
     CHECK_EQ(gr__alloc_calls(), before);
@@ -167,6 +182,64 @@ TEST(merging_touches_only_the_chunks_there_are) {
     CHECK_EQ(gr__alloc_calls(), before + 1);
     gr_hist_deinit(&a);
     gr_hist_deinit(&b);
+}
+
+TEST(a_few_values_take_a_few_bytes) {
+    int64_t v[FEW_MAX + 1];
+    for (size_t i = 0; i < GR_LEN(v); i++)
+        v[i] = (int64_t)GR_MS(i * i);
+    gr_hist h = filled(v, FEW_MAX);
+    for (int64_t more = 0; more < 100; more++)
+        CHECK_EQ(gr_hist_record(&h, v[more % FEW_MAX]), 0);
+    check_counts(&h);
+    CHECK(!h.dense && h.few_n == FEW_MAX && h.few_cap == FEW_MAX);
+    for (unsigned k = 0; k < GR_HIST_CHUNKS; k++)
+        CHECK(!h.chunks[k]);
+    CHECK_EQ(gr_hist_record(&h, v[FEW_MAX]), 0);
+    CHECK(h.dense);
+    check_counts(&h);
+    gr_hist_deinit(&h);
+}
+
+/* Every pair of forms, in both directions. */
+TEST(lists_and_chunks_merge_into_each_other) {
+    static const size_t SIZES[] = {0, 1, FEW_MAX - 1, FEW_MAX, FEW_MAX + 1, 4 * FEW_MAX};
+    int64_t v[8 * FEW_MAX];
+    gr_rand r;
+    gr_rand_seed(&r, 5);
+    for (size_t i = 0; i < GR_LEN(v); i++)
+        v[i] = random_value(&r);
+    for (size_t i = 0; i < GR_LEN(SIZES); i++)
+        for (size_t j = 0; j < GR_LEN(SIZES); j++) {
+            size_t n = SIZES[i] + SIZES[j];
+            gr_hist all = filled(v, n), a = filled(v, SIZES[i]), b = filled(v + SIZES[i], SIZES[j]);
+            CHECK_EQ(gr_hist_merge(&a, &b), 0);
+            check_counts(&a);
+            check_same(&all, &a);
+            gr_hist_deinit(&all);
+            gr_hist_deinit(&a);
+            gr_hist_deinit(&b);
+        }
+}
+
+TEST(each_failed_allocation_on_the_way_to_chunks_is_survived) {
+    int64_t v[FEW_MAX + 1];
+    int rc = GR_E_NOMEM;
+    for (size_t i = 0; i < GR_LEN(v); i++)
+        v[i] = (int64_t)GR_MS(i * i);
+    for (uint64_t n = 0; rc == GR_E_NOMEM; n++) {
+        CHECK(n < 40);
+        gr_hist h = filled(v, FEW_MAX), from = filled(v, FEW_MAX + 1);
+        FAIL_ALLOC_AT(n) rc = gr_hist_record(&h, v[FEW_MAX]);
+        check_counts(&h);
+        CHECK_EQ(h.over, rc == 0 ? 0 : 1);
+        FAIL_ALLOC_AT(n)(void) gr_hist_merge(&h, &from);
+        check_counts(&h);
+        CHECK_EQ(h.count, 2 * (FEW_MAX + 1));
+        gr_hist_deinit(&h);
+        gr_hist_deinit(&from);
+    }
+    CHECK_EQ(rc, 0);
 }
 
 TEST(values_outside_the_range_are_counted_as_such) {
