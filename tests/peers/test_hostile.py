@@ -17,18 +17,18 @@ REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 def talk(peer, limit=1 << 20, timeout_s=1.0):
     """What comes back for one request, up to `limit`; and how it ended: eof, reset, silence, limit."""
     received = b""
-    with socket.create_connection(("127.0.0.1", peer.port), timeout=timeout_s) as sock:
-        try:
+    try:
+        with socket.create_connection(("127.0.0.1", peer.port), timeout=timeout_s) as sock:
             sock.sendall(REQUEST)
             while len(received) < limit:
                 data = sock.recv(65536)
                 if not data:
                     return received, "eof"
                 received += data
-        except ConnectionError:
-            return received, "reset"
-        except TimeoutError:
-            return received, "silence"
+    except ConnectionError:  # a reset may also be what connect() sees
+        return received, "reset"
+    except TimeoutError:
+        return received, "silence"
     return received, "limit"
 
 
